@@ -59,14 +59,43 @@ int auk_json_read(json_t **out, const char *path, auk_err *err)
     return rc;
 }
 
+/* Adds one to the last digit of "d.ddde+xx". */
+static void count_up(char *digits)
+{
+    for (char *p = strchr(digits, 'e'); p-- > digits;) {
+        if (*p < '0')
+            continue;
+        if (*p != '9') {
+            ++*p;
+            return;
+        }
+        *p = '0';
+    }
+}
+
+/* Writes x with `precision` digits; true when they read back as x.  Just above a power of two
+ * doubles are sparser than below it, so there the next digit up may read back where the nearest
+ * one does not; no such power is printed without an exponent. */
+static bool reads_back(char digits[40], int precision, double x)
+{
+    snprintf(digits, 40, "%.*e", precision - 1, x);
+    if (strtod(digits, NULL) == x)
+        return true;
+    count_up(digits);
+    return strtod(digits, NULL) == x;
+}
+
 void auk_json_print_real(auk_buf *out, double x)
 {
     char digits[40];
     int precision = 1;
 
-    do /* the shortest that reads back, as repr does */
-        snprintf(digits, sizeof digits, "%.*e", precision - 1, x);
-    while (strtod(digits, NULL) != x && ++precision <= 17);
+    if (!isfinite(x)) {
+        auk_buf_puts(out, isnan(x) ? "NaN" : x < 0 ? "-Infinity" : "Infinity");
+        return;
+    }
+    while (!reads_back(digits, precision, x)) /* the shortest that does, as repr */
+        precision++;
     int exponent = (int)strtol(strchr(digits, 'e') + 1, NULL, 10);
     if (exponent >= -4 && exponent < 16) {
         int decimals = precision - 1 - exponent;
@@ -104,8 +133,6 @@ void auk_json_print_string(auk_buf *out, auk_str s, bool ascii)
         if (*p != 0 && *p < 0x7F && escape != NULL) {
             auk_buf_printf(out, "\\%c", escape[1]);
             p++;
-        } else if (*p == 0x7F) {
-            auk_buf_putc(out, (char)*p++);
         } else {
             uint32_t c = utf8_next(&p, end);
             if (c >= 0x10000) {

@@ -27,10 +27,12 @@ struct auk_pool {
     auk_range_fn *fn;
     void *ctx;
     atomic_size_t next; /* the first range nobody took */
+    atomic_int numbers; /* handed to workers as they start, from 1 */
     atomic_int busy;    /* workers that have not finished this epoch */
 };
 
 static _Thread_local bool inside; /* this thread is running a range */
+static _Thread_local int self;    /* its number in its pool; 0 is whoever called */
 
 static void take_ranges(auk_pool *pool)
 {
@@ -71,6 +73,8 @@ static void *worker(void *arg)
     auk_pool *pool = arg;
     unsigned seen = 0;
 
+    self = atomic_fetch_add(&pool->numbers, 1);
+
     while (wait_for_work(pool, seen)) {
         seen++;
         take_ranges(pool);
@@ -98,6 +102,7 @@ auk_pool *auk_pool_new(int threads)
     pthread_cond_init(&pool->wake, NULL);
     pool->threads = auk_alloc((size_t)want * sizeof *pool->threads);
     pool->n_threads = 1;
+    atomic_store(&pool->numbers, 1);
     while (pool->n_threads < want &&
            pthread_create(&pool->threads[pool->n_threads - 1], NULL, worker, pool) == 0)
         pool->n_threads++;
@@ -123,6 +128,11 @@ void auk_pool_free(auk_pool *pool)
 int auk_pool_threads(const auk_pool *pool)
 {
     return pool == NULL ? 1 : pool->n_threads;
+}
+
+int auk_pool_self(void)
+{
+    return self;
 }
 
 void auk_pool_run(auk_pool *pool, size_t n, size_t grain, auk_range_fn *fn, void *ctx)

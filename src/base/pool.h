@@ -17,6 +17,9 @@ auk_pool *auk_pool_new(int threads);
 void auk_pool_free(auk_pool *pool);
 int auk_pool_threads(const auk_pool *pool);
 
+/* The running thread's number in its pool, 0 for the caller: which scratch memory is its own. */
+int auk_pool_self(void);
+
 /* Calls fn(ctx, lo, hi) for [0, n) in ranges of grain items (the last may be shorter) and returns
  * when all are done.  pool may be NULL: everything runs on the caller. */
 typedef void auk_range_fn(void *ctx, size_t lo, size_t hi);

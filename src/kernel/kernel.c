@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernel/kernel.h"
+
+#include "kernel/scalar/scalar.h"
+
+void auk_kernel_init_scalar(auk_kernel *k)
+{
+    *k = (auk_kernel){
+        .cpu_flags = AUK_CPU_SCALAR,
+        .dot_f32 = auk_dot_f32_scalar,
+        .dot_bf16 = auk_dot_bf16_scalar,
+        .dot_affine = auk_dot_affine_scalar,
+        .dot_e2m1 = auk_dot_e2m1_scalar,
+        .dot_e4m3 = auk_dot_e4m3_scalar,
+        .bf16_to_f32 = auk_bf16_to_f32_scalar,
+        .f16_to_f32 = auk_f16_to_f32_scalar,
+        .dequant_affine = auk_dequant_affine_scalar,
+        .dequant_e2m1 = auk_dequant_e2m1_scalar,
+        .dequant_e4m3 = auk_dequant_e4m3_scalar,
+        .f32_to_bf16 = auk_f32_to_bf16_scalar,
+        .round_bf16 = auk_round_bf16_scalar,
+        .axpy_f32 = auk_axpy_f32_scalar,
+        .axpy_bf16 = auk_axpy_bf16_scalar,
+        .silu = auk_silu_scalar,
+        .softmax = auk_softmax_scalar,
+        .argmax = auk_argmax_scalar,
+        .finite_bf16 = auk_finite_bf16_scalar,
+        .quantize_affine = auk_quantize_affine_scalar,
+        .quantize_fp = auk_quantize_fp_scalar,
+    };
+}
+
+void auk_kernel_init(auk_kernel *k, unsigned cpu_flags)
+{
+    auk_kernel_init_scalar(k); /* every slot */
+#if defined(__x86_64__)
+    if (cpu_flags & AUK_CPU_AVX2)
+        auk_kernel_init_avx2(k); /* overwrites only what it improves */
+#endif
+#if defined(__aarch64__)
+    if (cpu_flags & AUK_CPU_NEON)
+        auk_kernel_init_neon(k);
+#endif
+    k->cpu_flags = cpu_flags;
+}
+
+/* Every slot is a function pointer; names follow the struct's order after cpu_flags. */
+static const struct {
+    const char *name;
+    size_t offset;
+} slots[] = {
+#define SLOT(name)                                                                                 \
+    {                                                                                              \
+#name, offsetof(auk_kernel, name)                                                          \
+    }
+    SLOT(dot_f32),      SLOT(dot_bf16),     SLOT(dot_affine),      SLOT(dot_e2m1),
+    SLOT(dot_e4m3),     SLOT(bf16_to_f32),  SLOT(f16_to_f32),      SLOT(dequant_affine),
+    SLOT(dequant_e2m1), SLOT(dequant_e4m3), SLOT(f32_to_bf16),     SLOT(round_bf16),
+    SLOT(axpy_f32),     SLOT(axpy_bf16),    SLOT(silu),        SLOT(softmax),
+    SLOT(argmax),       SLOT(finite_bf16),  SLOT(quantize_affine), SLOT(quantize_fp),
+#undef SLOT
+};
+#define N_SLOTS (sizeof slots / sizeof *slots)
+
+const char *auk_kernel_slot_name(size_t i)
+{
+    return i < N_SLOTS ? slots[i].name : NULL;
+}
+
+const char *auk_kernel_slot_level(const auk_kernel *k, const char *slot)
+{
+    auk_kernel reference;
+
+    auk_kernel_init_scalar(&reference);
+    for (size_t i = 0; i < N_SLOTS; i++) {
+        if (strcmp(slot, slots[i].name) != 0)
+            continue;
+        const char *mine = (const char *)k + slots[i].offset;
+        const char *theirs = (const char *)&reference + slots[i].offset;
+        if (memcmp(mine, theirs, sizeof(void (*)(void))) == 0)
+            return "scalar";
+        return k->cpu_flags & AUK_CPU_NEON ? "neon" : "avx2";
+    }
+    return NULL;
+}

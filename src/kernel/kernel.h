@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kernel.h - the inner loops, one table per processor level, and the matrices they work on.
+ *
+ * Every slot here is *exact*: all levels return the same bits, so what we write and what we
+ * generate do not depend on the machine.  That is possible because each operation is defined
+ * down to its order:
+ *   - a dot product is 32 lanes, one fused multiply-add per element in index order, then the fold
+ *     lane[j] += lane[j + half] for half = 16, 8, 4, 2, 1 (dot_scalar.c is the definition);
+ *   - a dequantized weight is scale * code + bias with two roundings, never fused;
+ *   - exp is the polynomial of exact_math.h, never libm's.
+ * Pointers to weights need no alignment.  Slots neither allocate nor keep state. */
+#ifndef AUK_KERNEL_KERNEL_H
+#define AUK_KERNEL_KERNEL_H
+
+#include "base/cpu.h"
+#include "base/pool.h"
+
+/* ---- the table ---------------------------------------------------------------------------- */
+
+/* How the quantizer of mxfp4, mxfp8 and nvfp4 works; see quantize_fp_scalar.c for the rules. */
+typedef struct auk_fp_rule {
+    auk_mode mode;         /* not AUK_AFFINE */
+    auk_rounding rounding; /* AUK_ROUND_CPU rounds each step to `step` */
+    auk_mx_scale mx_scale;
+    enum { AUK_STEP_BF16, AUK_STEP_F16, AUK_STEP_F32 } step; /* the input's dtype */
+} auk_fp_rule;
+
+typedef struct auk_kernel {
+    unsigned cpu_flags; /* what the table was made for */
+
+    /* Dot products of n elements with x.  *_affine, *_e2m1 and *_e4m3 take one row of packed codes
+     * and the row's scales and biases as floats, one per `group` codes (a multiple of 16). */
+    float (*dot_f32)(const float *a, const float *b, size_t n);
+    float (*dot_bf16)(const uint8_t *w, const float *x, size_t n);
+    float (*dot_affine)(const uint8_t *codes, const float *scale, const float *bias, const float *x,
+                        size_t n, int bits, int group);
+    float (*dot_e2m1)(const uint8_t *codes, const float *scale, const float *x, size_t n,
+                      int group);
+    float (*dot_e4m3)(const uint8_t *codes, const float *scale, const float *x, size_t n,
+                      int group);
+
+    /* The same weights as floats.  dot_X(w, x) is dot_f32(dequant_X(w), x), to the bit. */
+    void (*bf16_to_f32)(float *dst, const uint8_t *src, size_t n);
+    void (*f16_to_f32)(float *dst, const uint8_t *src, size_t n);
+    void (*dequant_affine)(float *dst, const uint8_t *codes, const float *scale, const float *bias,
+                           size_t n, int bits, int group);
+    void (*dequant_e2m1)(float *dst, const uint8_t *codes, const float *scale, size_t n, int group);
+    void (*dequant_e4m3)(float *dst, const uint8_t *codes, const float *scale, size_t n, int group);
+
+    /* dst[i] = bf16(src[i]), little-endian; and in place as floats. */
+    void (*f32_to_bf16)(uint8_t *dst, const float *src, size_t n);
+    void (*round_bf16)(float *x, size_t n);
+
+    /* y += a * x, one fma per element. */
+    void (*axpy_f32)(float *y, float a, const float *x, size_t n);
+    void (*axpy_bf16)(float *y, float a, const uint8_t *x, size_t n);
+
+    /* x = x / (1 + exp(-x)). */
+    void (*silu)(float *x, size_t n);
+    /* x = exp(x - max x) / sum, n > 0; -inf gives 0.  The sum is 32 lanes, as dot_f32. */
+    void (*softmax)(float *x, size_t n);
+
+    /* The largest element's index, the lowest on equality; NaN never wins. */
+    size_t (*argmax)(const float *x, size_t n);
+
+    /* True when every one of n bf16 (f16, f32) values is finite. */
+    bool (*finite_bf16)(const uint8_t *src, size_t n);
+
+    /* Round to nearest.  w: n floats, n a multiple of group.  codes: n * bits / 8 bytes.  scale and
+     * bias: one per group, not yet rounded to the type they are stored in.  The affine rule:
+     * affine_scalar.c. */
+    void (*quantize_affine)(uint8_t *codes, float *scale, float *bias, const float *w, size_t n,
+                            int bits, int group, auk_rounding rounding);
+    /* scale: one byte per group (E8M0, or E4M3 for nvfp4). */
+    void (*quantize_fp)(uint8_t *codes, uint8_t *scale, const float *w, size_t n,
+                        const auk_fp_rule *rule);
+} auk_kernel;
+
+/* Fills every slot with the reference, then lets each allowed level replace what it improves. */
+void auk_kernel_init(auk_kernel *k, unsigned cpu_flags);
+
+void auk_kernel_init_scalar(auk_kernel *k);
+#if defined(__x86_64__)
+void auk_kernel_init_avx2(auk_kernel *k);
+#endif
+#if defined(__aarch64__)
+void auk_kernel_init_neon(auk_kernel *k);
+#endif
+
+/* "avx2", "scalar": the level a slot of this table was taken from, by slot name; NULL when there is
+ * no such slot.  auk_kernel_slot_name lists them, NULL after the last. */
+const char *auk_kernel_slot_level(const auk_kernel *k, const char *slot);
+const char *auk_kernel_slot_name(size_t i);
+
+/* ---- a matrix of weights, as its file holds it -------------------------------------------- */
+
+typedef enum auk_weight_type {
+    AUK_W_F32,
+    AUK_W_F16,
+    AUK_W_BF16,
+    AUK_W_AFFINE,
+    AUK_W_E2M1, /* mxfp4 (E8M0 scales) and nvfp4 (E4M3 scales) */
+    AUK_W_E4M3, /* mxfp8 */
+} auk_weight_type;
+
+typedef enum auk_scale_type {
+    AUK_S_F32,
+    AUK_S_F16,
+    AUK_S_BF16,
+    AUK_S_E8M0,
+    AUK_S_E4M3
+} auk_scale_type;
+
+/* rows x cols, row-major.  Row r of the codes begins at codes + r * row_bytes; its scales at
+ * scales + r * scale_row_bytes, biases likewise.  Borrowed from the checkpoint's maps. */
+typedef struct auk_mat {
+    auk_weight_type type;
+    auk_scale_type scale_type;
+    int bits, group; /* AFFINE: both; E2M1, E4M3: group */
+    size_t rows, cols;
+    const uint8_t *codes, *scales, *biases;
+    size_t row_bytes, scale_row_bytes;
+} auk_mat;
+
+/* Bytes of codes, scales and biases of one row: what a decode step reads for it. */
+size_t auk_mat_bytes_per_row(const auk_mat *m);
+
+/* Row `row` as cols floats. */
+void auk_mat_row(float *dst, const auk_kernel *k, const auk_mat *m, size_t row);
+
+/* ---- products ----------------------------------------------------------------------------- */
+
+/* y[t][r] = dot(row r of m, x[t]) for t in [0, n).  With `gather`, row t of x is gather[t]. */
+typedef struct auk_matmul {
+    const auk_mat *m;
+    float *y;
+    const float *x;
+    const int32_t *gather; /* or NULL */
+    size_t n, y_stride, x_stride;
+    bool round_bf16; /* round each y to bfloat16 */
+} auk_matmul;
+
+/* What a computation needs beside its operands; borrowed, except the tile. */
+typedef struct auk_work {
+    const auk_kernel *k;
+    auk_pool *pool;
+    float *tile; /* owned; one part per thread */
+    size_t tile_floats;
+} auk_work;
+
+/* max_cols: of any matrix that will be multiplied. */
+AUK_MUST_CHECK int auk_work_init(auk_work *w, const auk_kernel *k, auk_pool *pool, size_t max_cols,
+                                 auk_err *err);
+void auk_work_release(auk_work *w);
+size_t auk_work_bytes(int threads, size_t max_cols);
+
+/* Runs all products in one pass over the pool.  Every result is the same for any number of
+ * threads, any split of the rows of x over calls, and any processor level. */
+void auk_matmul_run(const auk_work *w, const auk_matmul *jobs, size_t n_jobs);
+
+#endif

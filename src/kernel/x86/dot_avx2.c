@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The 32 lanes of dot_scalar.c as four vectors of eight. */
+#include "kernel/x86/avx2.h"
+
+#include "kernel/x86/codes_avx2.h"
+
+#include <math.h>
+
+static inline float fold(__m256 acc[4])
+{
+    __m256 a = _mm256_add_ps(acc[0], acc[2]), b = _mm256_add_ps(acc[1], acc[3]);
+    __m256 c = _mm256_add_ps(a, b);
+    __m128 d = _mm_add_ps(_mm256_castps256_ps128(c), _mm256_extractf128_ps(c, 1));
+    __m128 e = _mm_add_ps(d, _mm_movehl_ps(d, d));
+
+    return _mm_cvtss_f32(_mm_add_ss(e, _mm_shuffle_ps(e, e, 1)));
+}
+
+/* The last n < 32 elements of f32 rows, lane by lane. */
+static float finish(__m256 acc[4], const float *a, const float *b, size_t n)
+{
+    float lane[32];
+
+    for (int i = 0; i < 4; i++)
+        _mm256_storeu_ps(lane + 8 * i, acc[i]);
+    for (size_t j = 0; j < n; j++)
+        lane[j] = fmaf(a[j], b[j], lane[j]);
+    for (int i = 0; i < 4; i++)
+        acc[i] = _mm256_loadu_ps(lane + 8 * i);
+    return fold(acc);
+}
+
+float auk_dot_f32_avx2(const float *a, const float *b, size_t n)
+{
+    __m256 acc[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
+                     _mm256_setzero_ps()};
+    size_t i = 0;
+
+    for (; i + 32 <= n; i += 32)
+        for (int j = 0; j < 4; j++)
+            acc[j] = _mm256_fmadd_ps(_mm256_loadu_ps(a + i + 8 * j), _mm256_loadu_ps(b + i + 8 * j),
+                                     acc[j]);
+    return i == n ? fold(acc) : finish(acc, a + i, b + i, n - i);
+}
+
+float auk_dot_bf16_avx2(const uint8_t *w, const float *x, size_t n)
+{
+    __m256 acc[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
+                     _mm256_setzero_ps()};
+    float tail[32];
+    size_t i = 0;
+
+    for (; i + 32 <= n; i += 32)
+        for (int j = 0; j < 4; j++)
+            acc[j] = _mm256_fmadd_ps(load_bf16_8(w + 2 * i + 16 * j),
+                                     _mm256_loadu_ps(x + i + 8 * j), acc[j]);
+    if (i == n)
+        return fold(acc);
+    auk_bf16_to_f32_avx2(tail, w + 2 * i, n - i);
+    return finish(acc, tail, x + i, n - i);
+}
+
+/* One copy per number of bits, so that each loop has constants only. */
+static inline float dot_affine(const uint8_t *codes, const float *scale, const float *bias,
+                               const float *x, size_t n, int bits, int group)
+{
+    __m256 acc[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
+                     _mm256_setzero_ps()};
+
+    for (size_t i = 0; i < n; i += (size_t)group) {
+        __m256 s = _mm256_set1_ps(*scale++), b = _mm256_set1_ps(*bias++);
+        for (size_t k = i; k < i + (size_t)group; k += 32) {
+            __m256i c[4];
+            codes_32(c, codes + k / 8 * (size_t)bits, bits);
+            for (int j = 0; j < 4; j++)
+                acc[j] =
+                    _mm256_fmadd_ps(affine_8(c[j], s, b), _mm256_loadu_ps(x + k + 8 * j), acc[j]);
+        }
+    }
+    return fold(acc);
+}
+
+float auk_dot_affine_avx2(const uint8_t *codes, const float *scale, const float *bias,
+                          const float *x, size_t n, int bits, int group)
+{
+    switch (bits) {
+    case 2:
+        return dot_affine(codes, scale, bias, x, n, 2, group);
+    case 3:
+        return dot_affine(codes, scale, bias, x, n, 3, group);
+    case 4:
+        return dot_affine(codes, scale, bias, x, n, 4, group);
+    case 5:
+        return dot_affine(codes, scale, bias, x, n, 5, group);
+    case 6:
+        return dot_affine(codes, scale, bias, x, n, 6, group);
+    default:
+        return dot_affine(codes, scale, bias, x, n, 8, group);
+    }
+}
+
+/* Groups of 16 (nvfp4) end in the middle of a block of 32 lanes. */
+float auk_dot_e2m1_avx2(const uint8_t *codes, const float *scale, const float *x, size_t n,
+                        int group)
+{
+    __m256 acc[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
+                     _mm256_setzero_ps()};
+    size_t i = 0;
+
+    for (; i + 32 <= n; i += 32) {
+        __m256i c[4];
+        __m256 s0 = _mm256_set1_ps(scale[i / (size_t)group]);
+        __m256 s1 = _mm256_set1_ps(scale[(i + 16) / (size_t)group]);
+        codes4_32(c, codes + i / 2);
+        for (int j = 0; j < 4; j++)
+            acc[j] = _mm256_fmadd_ps(e2m1_8(c[j], j < 2 ? s0 : s1), _mm256_loadu_ps(x + i + 8 * j),
+                                     acc[j]);
+    }
+    if (i == n)
+        return fold(acc);
+    float tail[32];
+    auk_dequant_e2m1_avx2(tail, codes + i / 2, scale + i / (size_t)group, n - i, group);
+    return finish(acc, tail, x + i, n - i);
+}
+
+float auk_dot_e4m3_avx2(const uint8_t *codes, const float *scale, const float *x, size_t n,
+                        int group)
+{
+    __m256 acc[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
+                     _mm256_setzero_ps()};
+
+    for (size_t i = 0; i < n; i += 32) { /* mxfp8's group is 32 */
+        __m256 s = _mm256_set1_ps(scale[i / (size_t)group]);
+        for (int j = 0; j < 4; j++)
+            acc[j] = _mm256_fmadd_ps(e4m3_8(codes + i + 8 * j, s), _mm256_loadu_ps(x + i + 8 * j),
+                                     acc[j]);
+    }
+    return fold(acc);
+}

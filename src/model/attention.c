@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/forward.h"
+
+#include "base/half.h"
+
+#include <math.h>
+
+static void round_rows(const auk_forward *f, float *x, size_t n)
+{
+    if (f->bf16)
+        f->k->round_bf16(x, n);
+}
+
+/* cos and sin of position * inv_freq, the angle in f32 as transformers has it; computed once per
+ * chunk and used by every layer. */
+static void prepare_rope(auk_forward *f, int pos, size_t n)
+{
+    size_t half = (size_t)f->hp->head_dim / 2;
+
+    if (f->rope_pos == pos && f->rope_n >= n)
+        return;
+    for (size_t t = 0; t < n; t++)
+        for (size_t j = 0; j < half; j++) {
+            float angle = (float)(pos + (int)t) * f->inv_freq[j];
+            float *cs = f->rope + (t * half + j) * 2;
+            cs[0] = (float)cos((double)angle);
+            cs[1] = (float)sin((double)angle);
+        }
+    round_rows(f, f->rope, n * half * 2);
+    f->rope_pos = pos;
+    f->rope_n = n;
+}
+
+/* Rotates pairs (2j, 2j + 1) of every head. */
+static void rotate(const auk_forward *f, float *x, int heads, size_t n)
+{
+    size_t dim = (size_t)f->hp->head_dim;
+
+    for (size_t t = 0; t < n; t++) {
+        const float *cs = f->rope + t * dim;
+        for (int h = 0; h < heads; h++, x += dim)
+            for (size_t i = 0; i < dim; i += 2) {
+                float a = x[i] * cs[i], b = x[i + 1] * cs[i + 1];
+                float c = x[i + 1] * cs[i], d = x[i] * cs[i + 1];
+                x[i] = a - b;
+                x[i + 1] = c + d;
+            }
+    }
+}
+
+typedef struct attention_job {
+    auk_forward *f;
+    const auk_kv_layer *kv;
+    size_t pos;    /* of row 0 */
+    size_t window; /* keys a query may see, itself included */
+} attention_job;
+
+/* Row `p` of keys or values as floats: a pointer into this call's rows, or a conversion. */
+static const float *row_at(const attention_job *j, const uint8_t *cache, const float *fresh,
+                           size_t head, size_t p, float *room)
+{
+    const auk_forward *f = j->f;
+    size_t dim = (size_t)f->hp->head_dim, width = dim * (size_t)f->hp->n_kv_heads;
+
+    if (p >= j->pos)
+        return fresh + (p - j->pos) * width + head * dim;
+    const uint8_t *at = cache + (head * j->kv->cap + p % j->kv->cap) * dim * j->kv->item_bytes;
+    if (j->kv->item_bytes == 4)
+        return (const float *)(const void *)at;
+    f->k->bf16_to_f32(room, at, dim);
+    return room;
+}
+
+/* One query row, one kv head, the query heads that share it. */
+static void attend(const attention_job *j, size_t t, size_t head, float *scores)
+{
+    const auk_forward *f = j->f;
+    size_t dim = (size_t)f->hp->head_dim, p = j->pos + t;
+    size_t group = (size_t)(f->hp->n_heads / f->hp->n_kv_heads);
+    size_t first = p + 1 > j->window ? p + 1 - j->window : 0, n_keys = p + 1 - first;
+    size_t at = (t * (size_t)f->hp->n_heads + head * group) * dim;
+    float *room = scores + f->attn_floats - dim, scale = 1.0f / sqrtf((float)dim);
+
+    for (size_t i = 0; i < n_keys; i++) {
+        const float *key = row_at(j, j->kv->k, f->kf, head, first + i, room);
+        for (size_t g = 0; g < group; g++)
+            scores[g * n_keys + i] = f->k->dot_f32(f->q + at + g * dim, key, dim) * scale;
+    }
+    for (size_t g = 0; g < group; g++) {
+        f->k->softmax(scores + g * n_keys, n_keys);
+        round_rows(f, scores + g * n_keys, n_keys);
+        memset(f->heads + at + g * dim, 0, dim * sizeof(float));
+    }
+    for (size_t i = 0; i < n_keys; i++) {
+        const float *value = row_at(j, j->kv->v, f->vf, head, first + i, room);
+        for (size_t g = 0; g < group; g++)
+            f->k->axpy_f32(f->heads + at + g * dim, scores[g * n_keys + i], value, dim);
+    }
+    round_rows(f, f->heads + at, group * dim);
+}
+
+static void attend_range(void *ctx, size_t lo, size_t hi)
+{
+    const attention_job *j = ctx;
+    size_t heads = (size_t)j->f->hp->n_kv_heads;
+    float *scores = j->f->attn + (size_t)auk_pool_self() * j->f->attn_floats;
+
+    for (size_t i = lo; i < hi; i++)
+        attend(j, i / heads, i % heads, scores);
+}
+
+/* The last cap of n rows go to their places in the ring. */
+static void store(const auk_forward *f, auk_kv_layer *kv, uint8_t *cache, const float *fresh,
+                  size_t pos, size_t n)
+{
+    size_t dim = (size_t)f->hp->head_dim, heads = (size_t)f->hp->n_kv_heads;
+
+    for (size_t t = n > kv->cap ? n - kv->cap : 0; t < n; t++)
+        for (size_t h = 0; h < heads; h++) {
+            uint8_t *to = cache + (h * kv->cap + (pos + t) % kv->cap) * dim * kv->item_bytes;
+            const float *from = fresh + (t * heads + h) * dim;
+            if (kv->item_bytes == 4)
+                memcpy(to, from, dim * sizeof *from);
+            else
+                f->k->f32_to_bf16(to, from, dim);
+        }
+}
+
+void auk_forward_attention(auk_forward *f, int layer, auk_kv_layer *kv, int pos, size_t n)
+{
+    const auk_hparams *hp = f->hp;
+    const auk_layer *l = &f->m->layers[layer];
+    auk_matmul in[3] = {
+        {.m = &l->q, .y = f->q}, {.m = &l->k, .y = f->kf}, {.m = &l->v, .y = f->vf}};
+
+    for (int i = 0; i < 3; i++) {
+        in[i].x = f->x;
+        in[i].n = n;
+        in[i].x_stride = in[i].m->cols;
+        in[i].y_stride = in[i].m->rows;
+        in[i].round_bf16 = f->bf16;
+    }
+    auk_matmul_run(&f->work, in, 3);
+    if (auk_hparams_rotary(hp, layer)) {
+        prepare_rope(f, pos, n);
+        rotate(f, f->q, hp->n_heads, n);
+        rotate(f, f->kf, hp->n_kv_heads, n);
+        round_rows(f, f->q, n * l->q.rows);
+        round_rows(f, f->kf, n * l->k.rows);
+    }
+    attention_job j = {f, kv, (size_t)pos,
+                       hp->sliding[layer] ? (size_t)hp->window : (size_t)pos + n};
+    auk_pool_run(f->work.pool, n * (size_t)hp->n_kv_heads, 1, attend_range, &j);
+    store(f, kv, kv->k, f->kf, (size_t)pos, n);
+    store(f, kv, kv->v, f->vf, (size_t)pos, n);
+    auk_matmul out = {.m = &l->o,
+                      .y = f->attn_out,
+                      .x = f->heads,
+                      .n = n,
+                      .x_stride = l->o.cols,
+                      .y_stride = l->o.rows,
+                      .round_bf16 = f->bf16};
+    auk_matmul_run(&f->work, &out, 1);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* model.h - the architecture cohere2_moe: its configuration, its weights, one layer's forward pass
+ * and the KV cache.  The only implementation of the architecture: the engine, `compare` and
+ * calibration all call auk_forward_layer.
+ *
+ * Source of the formulas: huggingface/transformers, models/cohere2_moe/modeling_cohere2_moe.py.
+ * An auk_model is read-only after opening and may be shared by threads. */
+#ifndef AUK_MODEL_MODEL_H
+#define AUK_MODEL_MODEL_H
+
+#include "format/format.h"
+#include "kernel/kernel.h"
+
+/* ---- configuration ------------------------------------------------------------------------ */
+
+/* Every field comes from config.json.  Keys whose class defaults change the model silently are
+ * required there. */
+typedef struct auk_hparams {
+    int n_layers, hidden, n_heads, n_kv_heads, head_dim;
+    int n_dense;     /* layers [0, n_dense) have one dense MLP and always rotary positions */
+    int dense_width; /* of that MLP; 0 without dense layers */
+    int n_experts, top_k, expert_width;
+    int vocab, window, max_context;
+    bool norm_topk_prob, tied;
+    float norm_eps, logit_scale;
+    double rope_theta;
+    bool *sliding;    /* owned; per layer: sliding window, else full attention */
+    int32_t bos, pad; /* -1: not given */
+    int32_t eos[16];  /* ids that end a turn, from generation_config.json, else config.json */
+    int n_eos;
+} auk_hparams;
+
+/* Reads a parsed config.json (and generation_config.json, or NULL).  `name` is said in errors. */
+AUK_MUST_CHECK int auk_hparams_read(auk_hparams *out, const json_t *config,
+                                    const json_t *generation, const char *name, auk_err *err);
+void auk_hparams_release(auk_hparams *hp);
+
+static inline bool auk_hparams_rotary(const auk_hparams *hp, int layer)
+{
+    return hp->sliding[layer] || layer < hp->n_dense;
+}
+
+/* ---- weights ------------------------------------------------------------------------------ */
+
+typedef struct auk_layer {
+    const float *norm; /* hidden floats, owned by the model */
+    auk_mat q, k, v, o;
+    bool sparse;
+    auk_mat gate, up, down;          /* dense layers */
+    auk_mat router;                  /* sparse layers, as the three below */
+    auk_mat *e_gate, *e_up, *e_down; /* owned; one per expert */
+} auk_layer;
+
+typedef struct auk_model {
+    auk_hparams hp;
+    auk_checkpoint *ck; /* owned; the maps every auk_mat points into */
+    auk_quant_config quant;
+    auk_layer *layers;     /* owned */
+    auk_mat embed, head;   /* the same matrix when tied */
+    float *norms;          /* owned; n_layers + 1 rows of hidden, the last is the final norm */
+    size_t max_cols;       /* of any matrix */
+    uint64_t weight_bytes; /* tensor data of the folder */
+    bool *used;            /* owned; tensors something asked for; scratch of opening */
+} auk_model;
+
+/* Opens a model folder: bf16 in the released per-expert or the fused layout, or MLX layout with or
+ * without "language_model.", each module in the format config.json and its tensors give. */
+AUK_MUST_CHECK int auk_model_open(auk_model **out, const char *dir, auk_err *err);
+void auk_model_close(auk_model *m);
+
+/* "bf16", "4-bit affine g64", "mixed affine 4/8 g64" ...: the formats of the linear layers. */
+void auk_model_describe(char *out, size_t n, const auk_model *m);
+
+/* Bytes of weights a decode step of one token reads. */
+uint64_t auk_model_bytes_per_token(const auk_model *m);
+
+/* Lets go of the layer's mapped pages; -1 for the embedding and the head. */
+void auk_model_drop_layer(const auk_model *m, int layer);
+
+/* ---- KV cache ----------------------------------------------------------------------------- */
+
+/* One layer's keys and values, [kv head][position][head_dim], bf16 or f32.  A sliding layer keeps
+ * the last `cap` positions in a ring. */
+typedef struct auk_kv_layer {
+    uint8_t *k, *v; /* owned */
+    size_t cap, item_bytes;
+} auk_kv_layer;
+
+AUK_MUST_CHECK int auk_kv_layer_init(auk_kv_layer *kv, const auk_hparams *hp, int layer, int ctx,
+                                     auk_precision precision, auk_err *err);
+void auk_kv_layer_release(auk_kv_layer *kv);
+
+/* Bytes of all layers' caches for ctx positions: 2 * kv heads * head_dim * item per position, ctx
+ * positions in full layers and min(ctx, window) in sliding ones. */
+uint64_t auk_kv_bytes(const auk_hparams *hp, int ctx, auk_precision precision);
+
+/* ---- forward ------------------------------------------------------------------------------ */
+
+/* Asked for values on the way; any may be NULL.  All pointers are valid during the call only. */
+typedef struct auk_tap {
+    /* after layer `layer`: n rows of hidden floats (layer -1: the embeddings) */
+    void (*hidden)(void *ctx, int layer, const float *h, size_t n);
+    /* a sparse layer: n rows of n_experts logits, of top_k chosen ids and of their weights */
+    void (*router)(void *ctx, int layer, const float *logits, const int32_t *ids,
+                   const float *weights, size_t n);
+    void *ctx;
+} auk_tap;
+
+/* Scratch memory and settings of one line of computation; one thread at a time. */
+typedef struct auk_forward auk_forward;
+
+/* Rows per call are at most max_rows, positions below ctx. */
+AUK_MUST_CHECK int auk_forward_new(auk_forward **out, const auk_model *m, const auk_kernel *k,
+                                   auk_pool *pool, auk_precision precision, size_t max_rows,
+                                   int ctx, auk_err *err);
+void auk_forward_free(auk_forward *f);
+uint64_t auk_forward_bytes(const auk_hparams *hp, size_t max_cols, int threads, size_t max_rows,
+                           int ctx);
+size_t auk_forward_max_rows(const auk_forward *f);
+
+/* h: n rows of hidden floats = the embeddings of ids, each in [0, vocab). */
+void auk_forward_embed(auk_forward *f, float *h, const int32_t *ids, size_t n);
+
+/* Moves n rows at positions pos, pos + 1 ... through layer `layer`, in place.  kv holds positions
+ * [0, pos) of this layer (the window's part of them) and holds [0, pos + n) afterwards. */
+void auk_forward_layer(auk_forward *f, int layer, auk_kv_layer *kv, float *h, int pos, size_t n,
+                       const auk_tap *tap);
+
+/* logits: n rows of vocab floats, from the last layer's rows h (which stay as they are). */
+void auk_forward_logits(auk_forward *f, float *logits, const float *h, size_t n);
+
+#endif
