@@ -11,8 +11,8 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#define SPINS 4000 /* about 20 us: shorter than one layer, longer than the gap between two calls   \
-                    */
+/* About 20 us: shorter than one layer, longer than the gap between two calls. */
+#define SPINS 4000
 
 struct auk_pool {
     int n_threads;

@@ -48,6 +48,14 @@ static void rotate(const auk_forward *f, float *x, int heads, size_t n)
     }
 }
 
+/* The reference's eager path rounds the score before and after scaling.  Measured on the golden
+ * models: with both roundings bf16 logits are 0.2 to 1.7 times as far from the reference's bf16 as
+ * that is from its f32, without them up to 2.1 times. */
+static float scaled_score(const auk_forward *f, float score, float scale)
+{
+    return f->bf16 ? auk_round_bf16(auk_round_bf16(score) * scale) : score * scale;
+}
+
 typedef struct attention_job {
     auk_forward *f;
     const auk_kv_layer *kv;
@@ -84,7 +92,8 @@ static void attend(const attention_job *j, size_t t, size_t head, float *scores)
     for (size_t i = 0; i < n_keys; i++) {
         const float *key = row_at(j, j->kv->k, f->kf, head, first + i, room);
         for (size_t g = 0; g < group; g++)
-            scores[g * n_keys + i] = f->k->dot_f32(f->q + at + g * dim, key, dim) * scale;
+            scores[g * n_keys + i] =
+                scaled_score(f, f->k->dot_f32(f->q + at + g * dim, key, dim), scale);
     }
     for (size_t g = 0; g < group; g++) {
         f->k->softmax(scores + g * n_keys, n_keys);

@@ -39,8 +39,9 @@ void auk_tokenizer_close(auk_tokenizer *tok);
 /* Appends the ids of `text`, which must be UTF-8 (AUK_EFORMAT).
  * special true: added tokens written in the text become their ids, as in the tokenizers library
  * with add_special_tokens off; for text whose author may write control tokens.
- * special false: no added token is ever looked for, "<|USER_TOKEN|>" is eleven or so ordinary
- * tokens; for text from users, tools and files.  No control id can come out of this mode. */
+ * special false: no added token is ever looked for, "<|USER_TOKEN|>" is a handful of ordinary
+ * tokens; for text from users, tools and files.  No control id can come out of this mode: it is
+ * refused (AUK_ENOTSUP) for a file that gives a control token the id of a word. */
 AUK_MUST_CHECK int auk_tokenizer_encode(auk_ids *out, const auk_tokenizer *tok, auk_str text,
                                         bool special, auk_err *err);
 

@@ -78,13 +78,16 @@ int auk_alphabet_byte(uint32_t c)
 
 int32_t auk_tokenizer_find(const auk_tokenizer *tok, auk_str s)
 {
-    for (size_t slot = auk_hash(s.p, s.n) & tok->slot_mask; tok->slots[slot] != 0;
-         slot = (slot + 1) & tok->slot_mask) {
-        uint32_t id = tok->slots[slot] - 1;
-        if (auk_str_eq(tok->tokens[id].content, s))
-            return (int32_t)id;
+    uint64_t h = auk_hash(s.p, s.n);
+
+    for (size_t i = h & tok->spelling_mask;; i = (i + 1) & tok->spelling_mask) {
+        const auk_spelling *slot = &tok->spellings[i];
+        if (slot->id_plus == 0)
+            return -1;
+        if (slot->tag == (uint32_t)(h >> 32) &&
+            auk_str_eq((auk_str){tok->text + slot->at, slot->n}, s))
+            return (int32_t)slot->id_plus - 1;
     }
-    return -1;
 }
 
 static const auk_token *token_of(const auk_tokenizer *tok, int32_t id)
@@ -114,6 +117,11 @@ int auk_tokenizer_vocab(const auk_tokenizer *tok)
 bool auk_tokenizer_is_control(const auk_tokenizer *tok, int32_t id)
 {
     return token_of(tok, id)->flags & AUK_TOKEN_CONTROL;
+}
+
+bool auk_tokenizer_spells_control(const auk_tokenizer *tok, int32_t id, auk_str s)
+{
+    return auk_tokenizer_is_control(tok, id) && auk_str_eq(token_of(tok, id)->content, s);
 }
 
 /* ---- encode ---- */
@@ -148,7 +156,7 @@ static int32_t whole_word(const auk_tokenizer *tok, auk_str piece)
     for (size_t i = 0; i < piece.n; i++)
         n += auk_utf8_put(text + n, auk_alphabet_char((unsigned char)piece.p[i]));
     int32_t id = auk_tokenizer_find(tok, (auk_str){text, n});
-    return auk_tokenizer_is_control(tok, id) ? -1 : id;
+    return auk_tokenizer_spells_control(tok, id, (auk_str){text, n}) ? -1 : id;
 }
 
 static int merge_piece(encoder *e, auk_str piece, auk_err *err)
@@ -256,6 +264,11 @@ int auk_tokenizer_encode(auk_ids *out, const auk_tokenizer *tok, auk_str text, b
         return auk_fail(err, AUK_EFORMAT, "the text is not UTF-8 at byte %zu", valid);
     if (text.n > AUK_MAX_TEXT)
         return auk_fail(err, AUK_ELIMIT, "the text is larger than %zu bytes", AUK_MAX_TEXT);
+    if (!special && tok->ambiguous >= 0)
+        return auk_fail(err, AUK_ENOTSUP,
+                        "the tokenizer gives '%.*s' the id of a word, so text cannot be kept apart "
+                        "from control tokens",
+                        AUK_ARG(tok->tokens[tok->ambiguous].content));
     while (slots < 16384 && slots < text.n / 8)
         slots *= 2;
     e.mask = slots - 1;

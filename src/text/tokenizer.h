@@ -20,21 +20,35 @@ typedef struct auk_token {
     unsigned flags;
 } auk_token;
 
+/* A content of the vocabulary or of an added token, found by its text. */
+typedef struct auk_spelling {
+    uint32_t tag;     /* upper half of the hash: most other contents differ here */
+    uint32_t at, n;   /* in auk_tokenizer's text */
+    uint32_t id_plus; /* 1 + id; 0 is an empty slot */
+} auk_spelling;
+
 struct auk_tokenizer {
     uint8_t classes[AUK_CHARS];
-    auk_token *tokens; /* owned; n_tokens of them; contents and pieces lie in `text` */
-    size_t n_tokens;   /* 1 + the largest id */
-    char *text;        /* owned */
-    uint32_t *slots;   /* owned; a hash table from content to 1 + id; 0 is empty */
-    size_t slot_mask;
+    auk_token *tokens;       /* owned; n_tokens of them; contents and pieces lie in `text` */
+    size_t n_tokens;         /* 1 + the largest id */
+    char *text;              /* owned */
+    auk_spelling *spellings; /* owned; a hash table of spelling_mask + 1 slots */
+    size_t spelling_mask;
     auk_bpe bpe;
     auk_added_set added;            /* looked for in the text as it is */
     auk_added_set added_normalized; /* looked for after normalization */
     bool nfc, ignore_merges;
+    int32_t ambiguous; /* a control token's id that a word of the vocabulary has too, or -1 */
 };
+
+/* Checks all of a tokenizer.json but the entries of its lists. */
+AUK_MUST_CHECK int auk_tokenizer_check(const char *path, const json_t *root, auk_err *err);
 
 /* The id whose content is s, -1 when there is none. */
 int32_t auk_tokenizer_find(const auk_tokenizer *tok, auk_str s);
+
+/* True when id is a control token and s its content. */
+bool auk_tokenizer_spells_control(const auk_tokenizer *tok, int32_t id, auk_str s);
 
 /* The byte a character of the byte-level alphabet stands for, -1 for other characters; and the
  * character of a byte. */

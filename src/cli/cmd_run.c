@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run: one prompt, standard input, or a chat. */
+#define _POSIX_C_SOURCE 200809L
+#include "cli/cli.h"
+
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/time.h"
+#include "engine/engine.h"
+
+#include <histedit.h>
+#include <unistd.h>
+
+#define DEFAULT_CTX 32768
+
+typedef struct run_args {
+    auk_common common;
+    const char *system, *precision;
+    int max_tokens, top_k, ctx;
+    double temperature, top_p;
+    uint64_t seed;
+    bool no_think, greedy, no_loop_guard, show_thinking;
+} run_args;
+
+static const auk_opt options[] = {
+    {"system", AUK_OPT_STR, offsetof(run_args, system), "TEXT", "a system message before the chat"},
+    {"max-tokens", AUK_OPT_INT, offsetof(run_args, max_tokens), "N",
+     "longest answer, thinking included (default: what the context holds)"},
+    {"temperature", AUK_OPT_REAL, offsetof(run_args, temperature), "T",
+     "default 1, the vendor's; 0 is greedy"},
+    {"top-p", AUK_OPT_REAL, offsetof(run_args, top_p), "P", "default 0.95, the vendor's"},
+    {"top-k", AUK_OPT_INT, offsetof(run_args, top_k), "K", "default 0: no limit"},
+    {"seed", AUK_OPT_U64, offsetof(run_args, seed), "N",
+     "of the random numbers (default: from the clock, and said with --verbose)"},
+    {"greedy", AUK_OPT_FLAG, offsetof(run_args, greedy), NULL, "always the most probable token"},
+    {"no-think", AUK_OPT_FLAG, offsetof(run_args, no_think), NULL,
+     "answer without thinking (North does this badly without --system)"},
+    {"ctx", AUK_OPT_INT, offsetof(run_args, ctx), "N",
+     "positions to reserve memory for (default 32768, at most the model's)"},
+    {"precision", AUK_OPT_STR, offsetof(run_args, precision), "P",
+     "bf16 (default): as the published model; f32: nothing rounded"},
+    {"no-loop-guard", AUK_OPT_FLAG, offsetof(run_args, no_loop_guard), NULL,
+     "do not stop an answer that repeats itself"},
+    {"show-thinking", AUK_OPT_FLAG, offsetof(run_args, show_thinking), NULL,
+     "print thinking on stderr also when it is not a terminal"},
+    {0},
+};
+
+/* What the callbacks need while an answer streams. */
+typedef struct printer {
+    const run_args *a;
+    bool stream, dim, thinking_shown, in_thinking, ends_in_newline, any;
+} printer;
+
+static void write_text(int fd, auk_str s)
+{
+    fwrite(s.p, 1, s.n, fd == 1 ? stdout : stderr);
+    fflush(fd == 1 ? stdout : stderr);
+}
+
+static void leave_thinking(printer *p)
+{
+    if (p->in_thinking)
+        fprintf(stderr, p->dim ? "\033[0m\n" : "\n");
+    p->in_thinking = false;
+}
+
+static void on_event(void *ctx, const auk_parser_event *event)
+{
+    printer *p = ctx;
+
+    if (!p->stream)
+        return;
+    if (event->kind == AUK_EVENT_THINKING) {
+        if (!p->thinking_shown)
+            return;
+        if (!p->in_thinking && p->dim)
+            fprintf(stderr, "\033[2m");
+        p->in_thinking = true;
+        write_text(2, event->text);
+        return;
+    }
+    leave_thinking(p);
+    if (event->kind == AUK_EVENT_TEXT) {
+        write_text(1, event->text);
+        p->any = true;
+        p->ends_in_newline = event->text.n > 0 && event->text.p[event->text.n - 1] == '\n';
+    } else if (event->kind == AUK_EVENT_CALL) {
+        auk_buf line = AUK_BUF_INIT(AUK_MAX_CALL);
+        auk_json_print(&line, event->call->arguments, (auk_json_style){0});
+        printf("[tool call] %.*s %s\n", AUK_ARG(event->call->name), auk_buf_str(&line).p);
+        auk_buf_release(&line);
+        p->any = p->ends_in_newline = true;
+    }
+}
+
+static void on_forced(void *ctx, int period)
+{
+    printer *p = ctx;
+
+    leave_thinking(p);
+    if (!p->a->common.quiet)
+        fprintf(stderr, "auklet: thinking repeated a block of %d tokens; closed it to get an answer\n",
+                period);
+}
+
+static bool on_cancelled(void *ctx)
+{
+    (void)ctx;
+    return auk_cli_interrupted();
+}
+
+static void say_finish(const run_args *a, const auk_generate_result *r)
+{
+    double prefill = (double)r->prefill_ns / 1e9, decode = (double)r->decode_ns / 1e9;
+    size_t read = r->prompt_tokens - r->cached_tokens;
+    size_t steps = r->completion_tokens > 1 ? r->completion_tokens - 1 : 0;
+
+    if (a->common.quiet)
+        return;
+    if (r->finish == AUK_FINISH_LOOP)
+        fprintf(stderr, "auklet: stopped: the answer repeated a block of %d tokens\n",
+                r->loop_period);
+    else if (r->finish == AUK_FINISH_LENGTH)
+        fprintf(stderr, "auklet: stopped at the limit of %zu tokens: the answer is cut\n",
+                r->completion_tokens);
+    else if (r->finish == AUK_FINISH_CANCEL)
+        fprintf(stderr, "auklet: stopped\n");
+    if (r->parsed.outcome == AUK_OUTCOME_MALFORMED_ACTION)
+        fprintf(stderr, "auklet: the model wrote a tool call that cannot be read\n");
+    fprintf(stderr,
+            "auklet: prompt %zu tokens (%zu cached) in %.2f s, %.1f tok/s; answer %zu tokens in "
+            "%.2f s, %.1f tok/s\n",
+            r->prompt_tokens, r->cached_tokens, prefill, prefill > 0 ? (double)read / prefill : 0,
+            r->completion_tokens, decode, decode > 0 ? (double)steps / decode : 0);
+}
+
+static int print_result(const auk_generate_result *r)
+{
+    json_t *parsed, *out;
+
+    auk_parsed_json(&parsed, &r->parsed);
+    out = json_pack("{s:s, s:O, s:O, s:O, s:O, s:s, s:{s:I, s:I, s:I}, s:{s:I, s:I, s:I}}",
+                    "schema", "auklet.run/1", "text", json_object_get(parsed, "text"), "thinking",
+                    json_object_get(parsed, "thinking"), "tool_calls",
+                    json_object_get(parsed, "tool_calls"), "outcome",
+                    json_object_get(parsed, "outcome"), "finish_reason", auk_finish_name(r->finish),
+                    "usage", "prompt_tokens", (json_int_t)r->prompt_tokens, "cached_tokens",
+                    (json_int_t)r->cached_tokens, "completion_tokens",
+                    (json_int_t)r->completion_tokens, "timings", "prefill_ns",
+                    (json_int_t)r->prefill_ns, "decode_ns", (json_int_t)r->decode_ns,
+                    "first_token_ns", (json_int_t)r->first_token_ns);
+    json_decref(parsed);
+    return auk_cli_print_json(out);
+}
+
+/* One conversation: the request that grows and the session that remembers. */
+typedef struct chat {
+    const run_args *a;
+    auk_engine *engine;   /* owned */
+    auk_session *session; /* owned */
+    json_t *request;      /* owned */
+    uint64_t seed;
+} chat;
+
+static int add_message(chat *c, const char *role, auk_str text, auk_err *err)
+{
+    json_t *content = json_stringn(text.p, text.n);
+
+    if (content == NULL)
+        return auk_fail(err, AUK_EFORMAT, "the %s text is not UTF-8", role);
+    return json_array_append_new(json_object_get(c->request, "messages"),
+                                 json_pack("{s:s, s:o}", "role", role, "content", content)) == 0
+               ? AUK_OK
+               : auk_fail(err, AUK_ENOMEM, "cannot keep the message");
+}
+
+/* What the model said becomes part of the conversation, thinking included (the vendor advises
+ * to pass it back). */
+static void remember(chat *c, const auk_parsed *p)
+{
+    json_t *m = json_pack("{s:s, s:o}", "role", "assistant", "content",
+                          json_stringn(p->text.n ? p->text.p : "", p->text.n));
+
+    if (p->thinking.n > 0)
+        json_object_set_new(m, "thinking", json_stringn(p->thinking.p, p->thinking.n));
+    json_array_append_new(json_object_get(c->request, "messages"), m);
+}
+
+static int answer(chat *c, printer *p, auk_generate_result *r, auk_err *err)
+{
+    const run_args *a = c->a;
+    const auk_tokenizer *tok;
+    auk_ids ids = {0};
+    auk_generate_options opts = {.max_tokens = a->max_tokens,
+                                 .reasoning = !a->no_think,
+                                 .loop_guard = !a->no_loop_guard,
+                                 .cancelled = on_cancelled,
+                                 .event = on_event,
+                                 .forced = on_forced,
+                                 .ctx = p};
+
+    opts.sample = (auk_sample_options){.temperature = a->greedy ? 0 : (float)a->temperature,
+                                       .top_p = (float)a->top_p,
+                                       .top_k = a->top_k,
+                                       .seed = c->seed};
+    int rc = auk_engine_tokenizer(&tok, c->engine, err);
+    if (rc == AUK_OK)
+        rc = auk_render_ids(&ids, tok, c->request, err);
+    if (rc == AUK_OK)
+        rc = auk_generate(r, c->engine, c->session, ids.p, ids.n, &opts, err);
+    leave_thinking(p);
+    auk_ids_release(&ids);
+    return rc;
+}
+
+static printer make_printer(const run_args *a)
+{
+    return (printer){.a = a,
+                     .stream = !a->common.json,
+                     .dim = auk_cli_color(&a->common, 2),
+                     .thinking_shown = (isatty(2) || a->show_thinking) && !a->common.quiet};
+}
+
+static int one_prompt(chat *c, auk_str text, auk_err *err)
+{
+    printer p = make_printer(c->a);
+    auk_generate_result r;
+
+    int rc = add_message(c, "user", text, err);
+    if (rc == AUK_OK)
+        rc = answer(c, &p, &r, err);
+    if (rc < 0)
+        return rc;
+    if (p.any && !p.ends_in_newline)
+        printf("\n");
+    fflush(stdout);
+    say_finish(c->a, &r);
+    int status = c->a->common.json ? print_result(&r) : 0;
+    bool cancelled = r.finish == AUK_FINISH_CANCEL;
+    auk_generate_release(&r);
+    return cancelled ? 130 : status;
+}
+
+static const char *prompt_text(EditLine *editor)
+{
+    (void)editor;
+    return "> ";
+}
+
+/* Commands of the chat; true when the line was one. */
+static bool chat_command(chat *c, auk_str line, bool *end)
+{
+    if (auk_str_is(line, "/exit") || auk_str_is(line, "/quit")) {
+        *end = true;
+    } else if (auk_str_is(line, "/new")) {
+        json_t *messages = json_object_get(c->request, "messages");
+        json_array_clear(messages);
+        auk_session_clear(c->session);
+        fprintf(stderr, "auklet: a new conversation\n");
+    } else if (auk_str_is(line, "/help")) {
+        fprintf(stderr, "/new forgets the conversation, /exit (or Ctrl-D) ends; Ctrl-C stops an "
+                        "answer\n");
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void chat_turn(chat *c, auk_str line)
+{
+    printer p = make_printer(c->a);
+    auk_generate_result r;
+    auk_err err;
+
+    auk_cli_reset_interrupt();
+    size_t before = json_array_size(json_object_get(c->request, "messages"));
+    int rc = add_message(c, "user", line, &err);
+    if (rc == AUK_OK)
+        rc = answer(c, &p, &r, &err);
+    if (rc < 0) { /* the turn is taken back, the chat goes on */
+        json_t *messages = json_object_get(c->request, "messages");
+        while (json_array_size(messages) > before)
+            json_array_remove(messages, before);
+        fprintf(stderr, "auklet: %s\n", err.msg);
+        return;
+    }
+    if (p.any && !p.ends_in_newline)
+        printf("\n");
+    fflush(stdout);
+    say_finish(c->a, &r);
+    remember(c, &r.parsed);
+    auk_generate_release(&r);
+    c->seed++;
+}
+
+static int interactive(chat *c)
+{
+    EditLine *editor = el_init("auklet", stdin, stdout, stderr);
+    History *history = history_init();
+    HistEvent event;
+    const char *text;
+    bool end = false;
+    int n;
+
+    fprintf(stderr, "auklet: a chat with '%s'; /help explains, Ctrl-D ends\n", c->a->common.arg[0]);
+    history(history, &event, H_SETSIZE, 1000);
+    el_set(editor, EL_PROMPT, prompt_text);
+    el_set(editor, EL_EDITOR, "emacs");
+    el_set(editor, EL_SIGNAL, 0);
+    el_set(editor, EL_HIST, history, history);
+    while (!end) {
+        text = el_gets(editor, &n);
+        if (text == NULL && auk_cli_interrupted()) { /* Ctrl-C at the prompt: an empty line */
+            auk_cli_reset_interrupt();
+            fprintf(stderr, "\n");
+            continue;
+        }
+        if (text == NULL || n <= 0)
+            break;
+        auk_str line = {text, (size_t)n};
+        while (line.n > 0 && (line.p[line.n - 1] == '\n' || line.p[line.n - 1] == ' '))
+            line.n--;
+        if (line.n == 0)
+            continue;
+        history(history, &event, H_ENTER, text);
+        if (!chat_command(c, line, &end))
+            chat_turn(c, line);
+    }
+    history_end(history);
+    el_end(editor);
+    return 0;
+}
+
+static int open_chat(chat *c, const run_args *a, auk_err *err)
+{
+    auk_engine_options opts = {.threads = a->common.threads};
+    bool known = false;
+
+    c->a = a;
+    c->seed = a->seed != 0 ? a->seed : auk_now_ns();
+    c->request = json_pack("{s:[], s:b}", "messages", "reasoning", !a->no_think);
+    opts.precision = strcmp(a->precision, "f32") == 0 ? AUK_PRECISION_F32 : AUK_PRECISION_BF16;
+    int rc = auk_cli_cpu(&opts.cpu_flags, &a->common, err);
+    if (rc == AUK_OK)
+        rc = auk_engine_open(&c->engine, a->common.arg[0], &opts, err);
+    if (rc == AUK_OK)
+        rc = auk_template_check(a->common.arg[0], &known, err);
+    if (rc < 0)
+        return rc;
+    if (!known && !a->common.quiet)
+        fprintf(stderr, "auklet: '%s' has no chat_template.jinja of North's form; using North's\n",
+                a->common.arg[0]);
+    int ctx = a->ctx > 0 ? a->ctx : DEFAULT_CTX;
+    if (a->ctx == 0 && ctx > auk_engine_max_context(c->engine))
+        ctx = auk_engine_max_context(c->engine);
+    rc = auk_session_new(&c->session, c->engine, ctx, err);
+    if (rc == AUK_OK && a->system != NULL)
+        rc = add_message(c, "system", auk_str_of(a->system), err);
+    return rc;
+}
+
+static int read_stdin(auk_buf *out, auk_err *err)
+{
+    char chunk[65536];
+    size_t n;
+
+    while ((n = fread(chunk, 1, sizeof chunk, stdin)) > 0)
+        auk_buf_add(out, chunk, n);
+    while (out->n > 0 && out->p[out->n - 1] == '\n')
+        out->n--;
+    int rc = auk_buf_check(out, "standard input", err);
+    if (rc == AUK_OK && out->n == 0)
+        rc = auk_fail(err, AUK_EINVAL, "standard input is empty: give a prompt");
+    return rc;
+}
+
+static int run_chat(chat *c, auk_err *err)
+{
+    auk_buf text = AUK_BUF_INIT(AUK_MAX_TEXT);
+    int rc = AUK_OK;
+
+    if (c->a->common.n_args > 1) {
+        rc = one_prompt(c, auk_str_of(c->a->common.arg[1]), err);
+    } else if (isatty(0) && !c->a->common.json) {
+        rc = interactive(c);
+    } else {
+        rc = read_stdin(&text, err);
+        if (rc == AUK_OK)
+            rc = one_prompt(c, auk_buf_str(&text), err);
+    }
+    auk_buf_release(&text);
+    return rc;
+}
+
+static int run(const auk_cmd *self, int argc, char **argv)
+{
+    run_args a = {.temperature = 1, .top_p = 0.95, .precision = "bf16"};
+    chat c = {0};
+    auk_err err;
+
+    int status = auk_opt_parse(self, &a, argc, argv);
+    if (status != AUK_OPT_GO)
+        return status;
+    if (strcmp(a.precision, "f32") != 0 && strcmp(a.precision, "bf16") != 0)
+        return auk_cli_usage(self, "option '--precision': '%s' is neither f32 nor bf16",
+                             a.precision);
+    if (a.max_tokens < 0 || a.ctx < 0)
+        return auk_cli_usage(self, "--max-tokens and --ctx are not negative");
+    auk_cli_catch_interrupt();
+    int rc = open_chat(&c, &a, &err);
+    if (rc == AUK_OK)
+        rc = run_chat(&c, &err);
+    auk_session_free(c.session);
+    auk_engine_close(c.engine);
+    json_decref(c.request);
+    return rc < 0 ? auk_cli_fail(&err) : rc;
+}
+
+const auk_cmd auk_cmd_run = {
+    .name = "run",
+    .run = run,
+    .usage = "run MODEL [PROMPT] [options]",
+    .summary = "answer a prompt, standard input, or chat; the answer streams to stdout",
+    .examples = "  auklet run data/miniature \"Write a function that adds two numbers.\"\n"
+                "  auklet run MODEL < question.txt > answer.txt\n"
+                "  auklet run MODEL                      # a chat; Ctrl-C stops an answer\n",
+    .options = options,
+    .min_args = 1,
+    .max_args = 2,
+};

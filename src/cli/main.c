@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command table. */
+#include "cli/cli.h"
+
+#include "base/str.h"
+
+#include <locale.h>
+#include <signal.h>
+
+typedef enum group { MAKE, USE, KNOW, STAGES } group;
+
+static const struct {
+    const auk_cmd *cmd;
+    group group;
+} commands[] = {
+    {&auk_cmd_plan, MAKE},        {&auk_cmd_quantize, MAKE},   {&auk_cmd_compare, KNOW},
+    {&auk_cmd_run, USE},          {&auk_cmd_tensors, STAGES},  {&auk_cmd_tokenize, STAGES},
+    {&auk_cmd_detokenize, STAGES}, {&auk_cmd_render, STAGES},  {&auk_cmd_parse, STAGES},
+    {&auk_cmd_logits, STAGES},    {&auk_cmd_generate, STAGES}, {&auk_cmd_version, STAGES},
+};
+#define N_COMMANDS (sizeof commands / sizeof *commands)
+
+static void print_group(const char *title, group g)
+{
+    printf("\n%s\n", title);
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (commands[i].group == g)
+            printf("  %-12s %s\n", commands[i].cmd->name, commands[i].cmd->summary);
+}
+
+static void print_help(void)
+{
+    printf("auklet makes the coding model North-Mini-Code-1.0 small, runs it and says what you "
+           "got.\n\nusage: auklet COMMAND [options] [arguments]\n");
+    print_group("make it small", MAKE);
+    print_group("use it", USE);
+    print_group("know what you got", KNOW);
+    print_group("one stage each, for scripts", STAGES);
+    printf("\n'auklet COMMAND --help' explains one; 'auklet help env' lists environment variables;\n"
+           "'make demo' shows the whole way on the model that lies in the repository.\n");
+}
+
+static void print_env(void)
+{
+    printf("AUK_THREADS   threads to use (default: one per processor)\n"
+           "AUK_CPU       highest instruction level to use: scalar, avx2, avx512, amx, neon\n"
+           "NO_COLOR      when set, no colour\n");
+}
+
+static const auk_cmd *find(const char *name)
+{
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (strcmp(commands[i].cmd->name, name) == 0)
+            return commands[i].cmd;
+    return NULL;
+}
+
+static int unknown(const char *word)
+{
+    const char *names[N_COMMANDS];
+
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        names[i] = commands[i].cmd->name;
+    const char *near = auk_nearest(word, names, N_COMMANDS);
+    if (near != NULL)
+        fprintf(stderr, "auklet: unknown command '%s': did you mean '%s'?\n", word, near);
+    else
+        fprintf(stderr, "auklet: unknown command '%s'\n", word);
+    fprintf(stderr, "usage: auklet COMMAND [options]; see 'auklet help'\n");
+    return 2;
+}
+
+static int help(int argc, char **argv)
+{
+    const char *what = argc > 0 ? argv[0] : "";
+
+    if (strcmp(what, "--list") == 0) {
+        for (size_t i = 0; i < N_COMMANDS; i++)
+            printf("%s\n", commands[i].cmd->name);
+        return 0;
+    }
+    if (strcmp(what, "env") == 0) {
+        print_env();
+        return 0;
+    }
+    bool list = strcmp(what, "--options") == 0 && argc > 1;
+    const auk_cmd *cmd = list ? find(argv[1]) : find(what);
+    if (cmd == NULL) {
+        if (argc > 0)
+            return unknown(list ? argv[1] : what);
+        print_help();
+        return 0;
+    }
+    if (list)
+        auk_opt_list(cmd);
+    else
+        auk_opt_help(cmd);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_CTYPE, ""); /* for line editing; numbers stay in the C locale */
+    signal(SIGPIPE, SIG_IGN);
+    if (argc < 2) {
+        print_help();
+        return 2;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        return help(argc - 2, argv + 2);
+    if (strcmp(name, "--version") == 0)
+        name = "version";
+    const auk_cmd *cmd = find(name);
+    if (cmd == NULL)
+        return unknown(name);
+    return cmd->run(cmd, argc - 1, argv + 1);
+}

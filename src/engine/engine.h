@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine.h - a loaded model that answers: sessions, sampling, the loop guard, generation.
+ *
+ * The life cycle (auk_engine_open, auk_session_new, auk_session_feed ...) is in auklet.h.  An
+ * engine is read-only and shared; a session, a sampler and a guard belong to one thread at a
+ * time.  Nothing here allocates per token. */
+#ifndef AUK_ENGINE_ENGINE_H
+#define AUK_ENGINE_ENGINE_H
+
+#include "model/model.h"
+#include "text/text.h"
+
+/* ---- parts of an engine ------------------------------------------------------------------- */
+
+/* All borrowed from the engine.  The tokenizer is opened when first asked for: a folder of weights
+ * alone can still be measured. */
+const auk_model *auk_engine_model(const auk_engine *e);
+const auk_kernel *auk_engine_kernel(const auk_engine *e);
+auk_pool *auk_engine_pool(const auk_engine *e);
+AUK_MUST_CHECK int auk_engine_tokenizer(const auk_tokenizer **out, auk_engine *e, auk_err *err);
+
+/* Ids that end a turn: the configuration's and the tokenizer's <|END_OF_TURN_TOKEN|>. */
+bool auk_engine_is_end(auk_engine *e, int32_t id);
+
+/* Bytes a session of ctx positions takes: KV cache, activations, scores. */
+uint64_t auk_session_bytes(const auk_engine *e, int ctx);
+
+/* Feeds ids and gives the logits of every one: rows(ctx, first, logits, n) is called with n rows
+ * of vocab floats for positions first, first + 1 ...  A failure of rows ends the feed. */
+typedef int auk_rows_fn(void *ctx, size_t first, const float *logits, size_t n, auk_err *err);
+AUK_MUST_CHECK int auk_session_feed_all(auk_session *s, const int32_t *ids, size_t n,
+                                        const auk_tap *tap, auk_rows_fn *rows, void *ctx,
+                                        auk_err *err);
+
+/* ---- sampling ----------------------------------------------------------------------------- */
+
+/* temperature 0 is greedy.  top_k 0 and top_p 1 keep everything. */
+typedef struct auk_sample_options {
+    float temperature, top_p;
+    int top_k;
+    uint64_t seed;
+} auk_sample_options;
+
+auk_sample_options auk_sample_defaults(void); /* the vendor's: temperature 1, top_p 0.95 */
+
+typedef struct auk_sampler auk_sampler;
+
+AUK_MUST_CHECK int auk_sampler_new(auk_sampler **out, int vocab, const auk_sample_options *opts,
+                                   auk_err *err);
+void auk_sampler_free(auk_sampler *s);
+
+/* One id from vocab logits: softmax at the temperature, the top_k largest, of these the fewest
+ * whose probability reaches top_p, one of them by its weight.  The same logits, options and
+ * number of earlier picks give the same id on every machine.  Greedy takes the largest, the
+ * lowest id on equality. */
+int32_t auk_sampler_pick(auk_sampler *s, const auk_kernel *k, const float *logits);
+
+/* ---- loop guard --------------------------------------------------------------------------- */
+
+/* Watches for a block of length p repeated at least four times at the end of what was sampled,
+ * and trips when the repetition reaches 256 tokens for p <= 16, max(512, 4 p) for p <= 256; four
+ * times that where `lenient` (inside tool arguments and fenced code repetition is legitimate). */
+#define AUK_LOOP_MAX_PERIOD 256
+typedef struct auk_loop_guard {
+    int32_t last[AUK_LOOP_MAX_PERIOD];  /* a ring of the newest ids */
+    int32_t run[AUK_LOOP_MAX_PERIOD + 1]; /* run[p]: newest ids that equal the one p before */
+    int64_t n;
+} auk_loop_guard;
+
+void auk_loop_guard_init(auk_loop_guard *g);
+
+/* Returns the period of the loop that has just tripped, or 0. */
+int auk_loop_guard_add(auk_loop_guard *g, int32_t id, bool lenient);
+
+/* ---- generation --------------------------------------------------------------------------- */
+
+typedef enum auk_finish {
+    AUK_FINISH_STOP,   /* the model ended its turn */
+    AUK_FINISH_LENGTH, /* max_tokens or the context is used up */
+    AUK_FINISH_LOOP,   /* the loop guard stopped it */
+    AUK_FINISH_CANCEL, /* asked to stop */
+} auk_finish;
+
+const char *auk_finish_name(auk_finish f); /* "stop", "length", "repetition_guard", "cancelled" */
+
+typedef struct auk_generate_options {
+    auk_sample_options sample;
+    int max_tokens; /* 0: until the context is full */
+    bool reasoning; /* the prompt ends inside an open thinking block */
+    bool loop_guard;
+    bool (*cancelled)(void *ctx); /* asked before each token; or NULL */
+    auk_parser_fn *event;         /* thinking, text and calls as they come; or NULL */
+    void (*forced)(void *ctx, int period); /* a thinking loop was closed; or NULL */
+    void *ctx;
+} auk_generate_options;
+
+typedef struct auk_generate_result {
+    auk_finish finish;
+    int loop_period;     /* of the loop that stopped it */
+    int forced_closes;   /* thinking loops that were closed */
+    size_t prompt_tokens, cached_tokens, completion_tokens;
+    uint64_t prefill_ns, decode_ns, first_token_ns; /* first_token: from the call to the first id */
+    auk_ids ids;         /* owned: the completion, the end of turn included */
+    auk_parser *parser;  /* owned; auk_parser_finish was called on it */
+    auk_parsed parsed;   /* borrowed from parser */
+} auk_generate_result;
+
+/* Answers the prompt.  Positions the session already holds that equal the prompt's beginning are
+ * kept (cached_tokens), the rest is forgotten and fed.  A prompt that leaves no room for an answer
+ * fails with AUK_ELIMIT and the numbers.  In thinking, the first loop forces <|END_THINKING|> and
+ * the answer goes on; a second one, or a loop in the answer, stops. */
+AUK_MUST_CHECK int auk_generate(auk_generate_result *out, auk_engine *e, auk_session *s,
+                                const int32_t *prompt, size_t n, const auk_generate_options *opts,
+                                auk_err *err);
+void auk_generate_release(auk_generate_result *r);
+
+#endif

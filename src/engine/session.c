@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/session.h"
+
+#include "base/mem.h"
+
+#define MAX_ROWS 256 /* rows of one pass: enough to use each dequantized weight many times */
+#define HEAD_ROWS 32 /* rows of logits at a time: 32 MB at a vocabulary of 262,144 */
+
+static int open_parts(auk_engine *e, const char *dir, const auk_engine_options *opts, auk_err *err)
+{
+    unsigned flags = opts->cpu_flags;
+    int rc = flags == 0 ? auk_cpu_default(&flags, err) : AUK_OK;
+
+    if (rc < 0)
+        return rc;
+    auk_kernel_init(&e->kernel, flags);
+    e->precision = opts->precision;
+    e->dir = auk_strndup(dir, strlen(dir));
+    rc = auk_model_open(&e->model, dir, err);
+    if (rc == AUK_OK)
+        e->pool = auk_pool_new(opts->threads);
+    return rc;
+}
+
+int auk_engine_open(auk_engine **out, const char *dir, const auk_engine_options *opts, auk_err *err)
+{
+    auk_engine *e = auk_alloc(sizeof *e);
+
+    *out = NULL;
+    int rc = open_parts(e, dir, opts, err);
+    if (rc == AUK_OK) {
+        *out = e;
+        e = NULL;
+    }
+    auk_engine_close(e);
+    return rc;
+}
+
+void auk_engine_close(auk_engine *e)
+{
+    if (e == NULL)
+        return;
+    auk_tokenizer_close(e->tokenizer);
+    auk_model_close(e->model);
+    auk_pool_free(e->pool);
+    free(e->dir);
+    free(e);
+}
+
+int auk_engine_vocab(const auk_engine *e)
+{
+    return e->model->hp.vocab;
+}
+
+int auk_engine_max_context(const auk_engine *e)
+{
+    return e->model->hp.max_context;
+}
+
+const auk_model *auk_engine_model(const auk_engine *e)
+{
+    return e->model;
+}
+
+const auk_kernel *auk_engine_kernel(const auk_engine *e)
+{
+    return &e->kernel;
+}
+
+auk_pool *auk_engine_pool(const auk_engine *e)
+{
+    return e->pool;
+}
+
+int auk_engine_tokenizer(const auk_tokenizer **out, auk_engine *e, auk_err *err)
+{
+    int rc = e->tokenizer == NULL ? auk_tokenizer_open(&e->tokenizer, e->dir, err) : AUK_OK;
+
+    *out = e->tokenizer;
+    if (rc == AUK_OK && auk_tokenizer_vocab(e->tokenizer) > e->model->hp.vocab)
+        return auk_fail(err, AUK_EFORMAT,
+                        "'%s': tokenizer.json has %d ids, the model's embedding only %d rows",
+                        e->dir, auk_tokenizer_vocab(e->tokenizer), e->model->hp.vocab);
+    return rc;
+}
+
+bool auk_engine_is_end(auk_engine *e, int32_t id)
+{
+    const auk_hparams *hp = &e->model->hp;
+
+    for (int i = 0; i < hp->n_eos; i++)
+        if (hp->eos[i] == id)
+            return true;
+    return e->tokenizer != NULL && id == auk_tokenizer_id(e->tokenizer, "<|END_OF_TURN_TOKEN|>");
+}
+
+uint64_t auk_session_kv_bytes(const auk_engine *e, int ctx)
+{
+    return auk_kv_bytes(&e->model->hp, ctx, e->precision);
+}
+
+uint64_t auk_session_bytes(const auk_engine *e, int ctx)
+{
+    const auk_hparams *hp = &e->model->hp;
+    uint64_t rows = MAX_ROWS * (uint64_t)hp->hidden + HEAD_ROWS * (uint64_t)hp->vocab;
+
+    return auk_session_kv_bytes(e, ctx) + rows * sizeof(float) +
+           auk_forward_bytes(hp, e->model->max_cols, auk_pool_threads(e->pool), MAX_ROWS, ctx);
+}
+
+static int session_init(auk_session *s, int ctx, auk_err *err)
+{
+    auk_engine *e = s->engine;
+    const auk_hparams *hp = &e->model->hp;
+
+    if (ctx < 1 || ctx > hp->max_context)
+        return auk_fail(err, AUK_EINVAL, "a context of %d is not within this model's 1 to %d", ctx,
+                        hp->max_context);
+    s->ctx = ctx;
+    int rc = auk_forward_new(&s->forward, e->model, &e->kernel, e->pool, e->precision, MAX_ROWS,
+                             ctx, err);
+    if (rc == AUK_OK)
+        rc = auk_try_alloc(&s->kv, (size_t)hp->n_layers, sizeof *s->kv, err);
+    for (int i = 0; i < hp->n_layers && rc == AUK_OK; i++)
+        rc = auk_kv_layer_init(&s->kv[i], hp, i, ctx, e->precision, err);
+    if (rc == AUK_OK)
+        rc = auk_try_alloc(&s->h, MAX_ROWS * (size_t)hp->hidden, sizeof *s->h, err);
+    if (rc == AUK_OK)
+        rc = auk_try_alloc(&s->logits, HEAD_ROWS * (size_t)hp->vocab, sizeof *s->logits, err);
+    if (rc == AUK_OK)
+        rc = auk_try_alloc(&s->ids, (size_t)ctx, sizeof *s->ids, err);
+    return rc;
+}
+
+int auk_session_new(auk_session **out, auk_engine *e, int ctx, auk_err *err)
+{
+    auk_session *s = auk_alloc(sizeof *s);
+
+    *out = NULL;
+    s->engine = e;
+    int rc = session_init(s, ctx, err);
+    if (rc == AUK_OK) {
+        *out = s;
+        s = NULL;
+    }
+    auk_session_free(s);
+    return rc;
+}
+
+void auk_session_free(auk_session *s)
+{
+    if (s == NULL)
+        return;
+    for (int i = 0; s->kv != NULL && i < s->engine->model->hp.n_layers; i++)
+        auk_kv_layer_release(&s->kv[i]);
+    free(s->kv);
+    free(s->h);
+    free(s->logits);
+    free(s->ids);
+    auk_forward_free(s->forward);
+    free(s);
+}
+
+int auk_session_length(const auk_session *s)
+{
+    return s->n;
+}
+
+void auk_session_clear(auk_session *s)
+{
+    s->n = 0;
+}
+
+static int check_ids(const auk_session *s, const int32_t *ids, size_t n, auk_err *err)
+{
+    int vocab = s->engine->model->hp.vocab;
+
+    if (n > (size_t)(s->ctx - s->n))
+        return auk_fail(err, AUK_ELIMIT,
+                        "%zu tokens after %d do not fit a context of %d: raise --ctx or shorten "
+                        "the input", n, s->n, s->ctx);
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= vocab)
+            return auk_fail(err, AUK_EINVAL, "token id %d is not within [0, %d)", (int)ids[i],
+                            vocab);
+    return AUK_OK;
+}
+
+/* One pass of n <= MAX_ROWS rows through all layers; s->h holds the last layer's output. */
+static void pass(auk_session *s, const int32_t *ids, size_t n, const auk_tap *tap)
+{
+    auk_forward_embed(s->forward, s->h, ids, n);
+    if (tap != NULL && tap->hidden != NULL)
+        tap->hidden(tap->ctx, -1, s->h, n);
+    for (int i = 0; i < s->engine->model->hp.n_layers; i++)
+        auk_forward_layer(s->forward, i, &s->kv[i], s->h, s->n, n, tap);
+    memcpy(s->ids + s->n, ids, n * sizeof *ids);
+    s->n += (int)n;
+}
+
+int auk_session_feed(auk_session *s, const int32_t *ids, size_t n, float *logits, auk_err *err)
+{
+    size_t hidden = (size_t)s->engine->model->hp.hidden;
+
+    int rc = check_ids(s, ids, n, err);
+    if (rc < 0)
+        return rc;
+    for (size_t at = 0; at < n; at += MAX_ROWS) {
+        size_t rows = n - at < MAX_ROWS ? n - at : MAX_ROWS;
+        pass(s, ids + at, rows, NULL);
+        if (logits != NULL && at + rows == n)
+            auk_forward_logits(s->forward, logits, s->h + (rows - 1) * hidden, 1);
+    }
+    return AUK_OK;
+}
+
+int auk_session_feed_all(auk_session *s, const int32_t *ids, size_t n, const auk_tap *tap,
+                         auk_rows_fn *rows, void *ctx, auk_err *err)
+{
+    size_t hidden = (size_t)s->engine->model->hp.hidden;
+
+    int rc = check_ids(s, ids, n, err);
+    for (size_t at = 0; at < n && rc == AUK_OK; at += MAX_ROWS) {
+        size_t m = n - at < MAX_ROWS ? n - at : MAX_ROWS;
+        pass(s, ids + at, m, tap);
+        for (size_t i = 0; i < m && rc == AUK_OK; i += HEAD_ROWS) {
+            size_t k = m - i < HEAD_ROWS ? m - i : HEAD_ROWS;
+            auk_forward_logits(s->forward, s->logits, s->h + i * hidden, k);
+            rc = rows(ctx, at + i, s->logits, k, err);
+        }
+    }
+    return rc;
+}
+
+size_t auk_session_reuse(auk_session *s, const int32_t *prompt, size_t n)
+{
+    size_t same = 0;
+
+    while (same < n && same < (size_t)s->n && s->ids[same] == prompt[same])
+        same++;
+    if (same == n && same > 0)
+        same--; /* the last token is fed again: its logits are needed */
+    if (same < (size_t)s->n) {
+        /* a ring that has turned over has lost the keys before its window */
+        for (int i = 0; i < s->engine->model->hp.n_layers; i++)
+            if ((size_t)s->n > s->kv[i].cap)
+                same = 0;
+        s->n = (int)same;
+    }
+    return same;
+}
