@@ -14,8 +14,8 @@ typedef struct auk_opt auk_opt;
 typedef struct auk_cmd {
     const char *name;
     int (*run)(const struct auk_cmd *self, int argc, char **argv); /* returns the exit status */
-    const char *usage;   /* "quantize SRC DST [options]" */
-    const char *summary; /* one line */
+    const char *usage;    /* "quantize SRC DST [options]" */
+    const char *summary;  /* one line */
     const char *examples; /* lines, each beginning with two spaces */
     const auk_opt *options;
     int min_args, max_args; /* positional; max -1: any number */
@@ -28,12 +28,12 @@ extern const auk_cmd auk_cmd_compare, auk_cmd_detokenize, auk_cmd_generate, auk_
 /* ---- options ------------------------------------------------------------------------------ */
 
 typedef enum auk_opt_kind {
-    AUK_OPT_FLAG,   /* bool; --x, --no-x */
-    AUK_OPT_INT,    /* int */
-    AUK_OPT_U64,    /* uint64_t */
-    AUK_OPT_REAL,   /* double */
-    AUK_OPT_STR,    /* const char *, borrowed from argv */
-    AUK_OPT_BYTES,  /* uint64_t: 300MB, 24GB, 5GiB, 1000 */
+    AUK_OPT_FLAG,  /* bool; --x, --no-x */
+    AUK_OPT_INT,   /* int */
+    AUK_OPT_U64,   /* uint64_t */
+    AUK_OPT_REAL,  /* double */
+    AUK_OPT_STR,   /* const char *, borrowed from argv */
+    AUK_OPT_BYTES, /* uint64_t: 300MB, 24GB, 5GiB, 1000 */
 } auk_opt_kind;
 
 struct auk_opt {

@@ -53,8 +53,8 @@ static int generate(json_t **out, auk_engine *e, const int32_t *ids, size_t n, i
         if (i + 1 < max_tokens)
             rc = auk_session_feed(s, &id, 1, logits, err);
     }
-    *out = json_pack("{s:s, s:o, s:o}", "schema", "auklet.generate/1", "ids", got, "margins",
-                     margins);
+    *out =
+        json_pack("{s:s, s:o, s:o}", "schema", "auklet.generate/1", "ids", got, "margins", margins);
     free(logits);
     auk_session_free(s);
     return rc;

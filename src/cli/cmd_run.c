@@ -16,7 +16,7 @@
 
 typedef struct run_args {
     auk_common common;
-    const char *system, *precision;
+    const char *system_text, *precision;
     int max_tokens, top_k, ctx;
     double temperature, top_p;
     uint64_t seed;
@@ -24,7 +24,8 @@ typedef struct run_args {
 } run_args;
 
 static const auk_opt options[] = {
-    {"system", AUK_OPT_STR, offsetof(run_args, system), "TEXT", "a system message before the chat"},
+    {"system", AUK_OPT_STR, offsetof(run_args, system_text), "TEXT",
+     "a system message before the chat"},
     {"max-tokens", AUK_OPT_INT, offsetof(run_args, max_tokens), "N",
      "longest answer, thinking included (default: what the context holds)"},
     {"temperature", AUK_OPT_REAL, offsetof(run_args, temperature), "T",
@@ -101,7 +102,8 @@ static void on_forced(void *ctx, int period)
 
     leave_thinking(p);
     if (!p->a->common.quiet)
-        fprintf(stderr, "auklet: thinking repeated a block of %d tokens; closed it to get an answer\n",
+        fprintf(stderr,
+                "auklet: thinking repeated a block of %d tokens; closed it to get an answer\n",
                 period);
 }
 
@@ -141,16 +143,15 @@ static int print_result(const auk_generate_result *r)
     json_t *parsed, *out;
 
     auk_parsed_json(&parsed, &r->parsed);
-    out = json_pack("{s:s, s:O, s:O, s:O, s:O, s:s, s:{s:I, s:I, s:I}, s:{s:I, s:I, s:I}}",
-                    "schema", "auklet.run/1", "text", json_object_get(parsed, "text"), "thinking",
-                    json_object_get(parsed, "thinking"), "tool_calls",
-                    json_object_get(parsed, "tool_calls"), "outcome",
-                    json_object_get(parsed, "outcome"), "finish_reason", auk_finish_name(r->finish),
-                    "usage", "prompt_tokens", (json_int_t)r->prompt_tokens, "cached_tokens",
-                    (json_int_t)r->cached_tokens, "completion_tokens",
-                    (json_int_t)r->completion_tokens, "timings", "prefill_ns",
-                    (json_int_t)r->prefill_ns, "decode_ns", (json_int_t)r->decode_ns,
-                    "first_token_ns", (json_int_t)r->first_token_ns);
+    out = json_pack(
+        "{s:s, s:O, s:O, s:O, s:O, s:s, s:{s:I, s:I, s:I}, s:{s:I, s:I, s:I}}", "schema",
+        "auklet.run/1", "text", json_object_get(parsed, "text"), "thinking",
+        json_object_get(parsed, "thinking"), "tool_calls", json_object_get(parsed, "tool_calls"),
+        "outcome", json_object_get(parsed, "outcome"), "finish_reason", auk_finish_name(r->finish),
+        "usage", "prompt_tokens", (json_int_t)r->prompt_tokens, "cached_tokens",
+        (json_int_t)r->cached_tokens, "completion_tokens", (json_int_t)r->completion_tokens,
+        "timings", "prefill_ns", (json_int_t)r->prefill_ns, "decode_ns", (json_int_t)r->decode_ns,
+        "first_token_ns", (json_int_t)r->first_token_ns);
     json_decref(parsed);
     return auk_cli_print_json(out);
 }
@@ -298,18 +299,18 @@ static void chat_turn(chat *c, auk_str line)
 static int interactive(chat *c)
 {
     EditLine *editor = el_init("auklet", stdin, stdout, stderr);
-    History *history = history_init();
+    History *past = history_init();
     HistEvent event;
     const char *text;
     bool end = false;
     int n;
 
     fprintf(stderr, "auklet: a chat with '%s'; /help explains, Ctrl-D ends\n", c->a->common.arg[0]);
-    history(history, &event, H_SETSIZE, 1000);
+    history(past, &event, H_SETSIZE, 1000);
     el_set(editor, EL_PROMPT, prompt_text);
     el_set(editor, EL_EDITOR, "emacs");
     el_set(editor, EL_SIGNAL, 0);
-    el_set(editor, EL_HIST, history, history);
+    el_set(editor, EL_HIST, history, past);
     while (!end) {
         text = el_gets(editor, &n);
         if (text == NULL && auk_cli_interrupted()) { /* Ctrl-C at the prompt: an empty line */
@@ -324,11 +325,11 @@ static int interactive(chat *c)
             line.n--;
         if (line.n == 0)
             continue;
-        history(history, &event, H_ENTER, text);
+        history(past, &event, H_ENTER, text);
         if (!chat_command(c, line, &end))
             chat_turn(c, line);
     }
-    history_end(history);
+    history_end(past);
     el_end(editor);
     return 0;
 }
@@ -356,8 +357,8 @@ static int open_chat(chat *c, const run_args *a, auk_err *err)
     if (a->ctx == 0 && ctx > auk_engine_max_context(c->engine))
         ctx = auk_engine_max_context(c->engine);
     rc = auk_session_new(&c->session, c->engine, ctx, err);
-    if (rc == AUK_OK && a->system != NULL)
-        rc = add_message(c, "system", auk_str_of(a->system), err);
+    if (rc == AUK_OK && a->system_text != NULL)
+        rc = add_message(c, "system", auk_str_of(a->system_text), err);
     return rc;
 }
 

@@ -49,7 +49,8 @@ static int detokenize_line(void *ctx, const json_t *in, json_t **out, auk_err *e
 
     if (!json_is_array(list))
         return auk_fail(err, AUK_EFORMAT, "want an object with an array 'ids'");
-    json_array_foreach (list, i, v) {
+    json_array_foreach(list, i, v)
+    {
         json_int_t id = json_integer_value(v);
         if (!json_is_integer(v) || id < 0 || id > INT32_MAX)
             rc = auk_fail(err, AUK_EFORMAT, "ids[%zu] is not a token id", i);
@@ -146,7 +147,8 @@ static int feed(auk_parser *p, const json_t *in, auk_err *err)
         return auk_parser_feed(p, auk_json_str(text), err);
     if (!json_is_array(chunks))
         return auk_fail(err, AUK_EFORMAT, "want an object with a string 'text' or a list 'chunks'");
-    json_array_foreach (chunks, i, v) {
+    json_array_foreach(chunks, i, v)
+    {
         if (!json_is_string(v))
             return auk_fail(err, AUK_EFORMAT, "chunks[%zu] is not a string", i);
         rc = auk_parser_feed(p, auk_json_str(v), err);

@@ -36,11 +36,10 @@ static int run(const auk_cmd *self, int argc, char **argv)
                AUK_COMPILER, AUK_CFLAGS, model, names);
         return 0;
     }
-    return auk_cli_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:n, s:o}", "schema",
-                                        "auklet.version/1", "version", AUK_VERSION, "commit",
-                                        AUK_COMMIT, "compiler", AUK_COMPILER, "flags", AUK_CFLAGS,
-                                        "cpu", model, "levels", names, "blas", "kernels",
-                                        slots(&k)));
+    return auk_cli_print_json(
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:n, s:o}", "schema", "auklet.version/1",
+                  "version", AUK_VERSION, "commit", AUK_COMMIT, "compiler", AUK_COMPILER, "flags",
+                  AUK_CFLAGS, "cpu", model, "levels", names, "blas", "kernels", slots(&k)));
 }
 
 const auk_cmd auk_cmd_version = {

@@ -13,10 +13,10 @@ static const struct {
     const auk_cmd *cmd;
     group group;
 } commands[] = {
-    {&auk_cmd_plan, MAKE},        {&auk_cmd_quantize, MAKE},   {&auk_cmd_compare, KNOW},
-    {&auk_cmd_run, USE},          {&auk_cmd_tensors, STAGES},  {&auk_cmd_tokenize, STAGES},
-    {&auk_cmd_detokenize, STAGES}, {&auk_cmd_render, STAGES},  {&auk_cmd_parse, STAGES},
-    {&auk_cmd_logits, STAGES},    {&auk_cmd_generate, STAGES}, {&auk_cmd_version, STAGES},
+    {&auk_cmd_plan, MAKE},         {&auk_cmd_quantize, MAKE},   {&auk_cmd_compare, KNOW},
+    {&auk_cmd_run, USE},           {&auk_cmd_tensors, STAGES},  {&auk_cmd_tokenize, STAGES},
+    {&auk_cmd_detokenize, STAGES}, {&auk_cmd_render, STAGES},   {&auk_cmd_parse, STAGES},
+    {&auk_cmd_logits, STAGES},     {&auk_cmd_generate, STAGES}, {&auk_cmd_version, STAGES},
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
 
@@ -36,8 +36,9 @@ static void print_help(void)
     print_group("use it", USE);
     print_group("know what you got", KNOW);
     print_group("one stage each, for scripts", STAGES);
-    printf("\n'auklet COMMAND --help' explains one; 'auklet help env' lists environment variables;\n"
-           "'make demo' shows the whole way on the model that lies in the repository.\n");
+    printf(
+        "\n'auklet COMMAND --help' explains one; 'auklet help env' lists environment variables;\n"
+        "'make demo' shows the whole way on the model that lies in the repository.\n");
 }
 
 static void print_env(void)

@@ -95,9 +95,9 @@ static int unknown(const auk_cmd *cmd, const char *name, size_t n)
     for (const auk_opt *o = common_options; o->name != NULL && count < 128; o++)
         names[count++] = o->name;
     const char *near = auk_nearest(word, names, count);
-    int status = near != NULL ? auk_cli_usage(cmd, "unknown option '--%s': did you mean '--%s'?",
-                                              word, near)
-                              : auk_cli_usage(cmd, "unknown option '--%s'", word);
+    int status = near != NULL
+                     ? auk_cli_usage(cmd, "unknown option '--%s': did you mean '--%s'?", word, near)
+                     : auk_cli_usage(cmd, "unknown option '--%s'", word);
     free(word);
     return status;
 }
@@ -107,9 +107,18 @@ static bool parse_bytes(uint64_t *out, const char *text)
     static const struct {
         const char *suffix;
         double factor;
-    } units[] = {{"", 1},      {"B", 1},      {"KB", 1e3},          {"MB", 1e6},
-                 {"GB", 1e9},  {"TB", 1e12},  {"KiB", 1024},        {"MiB", 1048576.0},
-                 {"K", 1e3},   {"M", 1e6},    {"GiB", 1073741824.0}, {"G", 1e9},
+    } units[] = {{"", 1},
+                 {"B", 1},
+                 {"KB", 1e3},
+                 {"MB", 1e6},
+                 {"GB", 1e9},
+                 {"TB", 1e12},
+                 {"KiB", 1024},
+                 {"MiB", 1048576.0},
+                 {"K", 1e3},
+                 {"M", 1e6},
+                 {"GiB", 1073741824.0},
+                 {"G", 1e9},
                  {"TiB", 1099511627776.0}};
     char *end;
     double v = strtod(text, &end);
@@ -189,7 +198,8 @@ static int parse_one(const auk_cmd *cmd, void *args, int argc, char **argv, int 
     if (value == NULL)
         return auk_cli_usage(cmd, "option '--%s' wants a value: %s", o->name, o->value);
     if (!store(o, args, value))
-        return auk_cli_usage(cmd, "option '--%s': '%s' is not a valid %s", o->name, value, o->value);
+        return auk_cli_usage(cmd, "option '--%s': '%s' is not a valid %s", o->name, value,
+                             o->value);
     return AUK_OPT_GO;
 }
 

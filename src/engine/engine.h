@@ -62,7 +62,7 @@ int32_t auk_sampler_pick(auk_sampler *s, const auk_kernel *k, const float *logit
  * times that where `lenient` (inside tool arguments and fenced code repetition is legitimate). */
 #define AUK_LOOP_MAX_PERIOD 256
 typedef struct auk_loop_guard {
-    int32_t last[AUK_LOOP_MAX_PERIOD];  /* a ring of the newest ids */
+    int32_t last[AUK_LOOP_MAX_PERIOD];    /* a ring of the newest ids */
     int32_t run[AUK_LOOP_MAX_PERIOD + 1]; /* run[p]: newest ids that equal the one p before */
     int64_t n;
 } auk_loop_guard;
@@ -88,21 +88,21 @@ typedef struct auk_generate_options {
     int max_tokens; /* 0: until the context is full */
     bool reasoning; /* the prompt ends inside an open thinking block */
     bool loop_guard;
-    bool (*cancelled)(void *ctx); /* asked before each token; or NULL */
-    auk_parser_fn *event;         /* thinking, text and calls as they come; or NULL */
+    bool (*cancelled)(void *ctx);          /* asked before each token; or NULL */
+    auk_parser_fn *event;                  /* thinking, text and calls as they come; or NULL */
     void (*forced)(void *ctx, int period); /* a thinking loop was closed; or NULL */
     void *ctx;
 } auk_generate_options;
 
 typedef struct auk_generate_result {
     auk_finish finish;
-    int loop_period;     /* of the loop that stopped it */
-    int forced_closes;   /* thinking loops that were closed */
+    int loop_period;   /* of the loop that stopped it */
+    int forced_closes; /* thinking loops that were closed */
     size_t prompt_tokens, cached_tokens, completion_tokens;
     uint64_t prefill_ns, decode_ns, first_token_ns; /* first_token: from the call to the first id */
-    auk_ids ids;         /* owned: the completion, the end of turn included */
-    auk_parser *parser;  /* owned; auk_parser_finish was called on it */
-    auk_parsed parsed;   /* borrowed from parser */
+    auk_ids ids;        /* owned: the completion, the end of turn included */
+    auk_parser *parser; /* owned; auk_parser_finish was called on it */
+    auk_parsed parsed;  /* borrowed from parser */
 } auk_generate_result;
 
 /* Answers the prompt.  Positions the session already holds that equal the prompt's beginning are
@@ -113,5 +113,46 @@ AUK_MUST_CHECK int auk_generate(auk_generate_result *out, auk_engine *e, auk_ses
                                 const int32_t *prompt, size_t n, const auk_generate_options *opts,
                                 auk_err *err);
 void auk_generate_release(auk_generate_result *r);
+
+/* ---- comparing two models ----------------------------------------------------------------- */
+
+typedef struct auk_compare_options {
+    const int32_t *ids; /* the tokens to score; borrowed */
+    size_t n;
+    int window;            /* tokens per independent window; 0: all in one */
+    const char *reference; /* NULL, or a reference file: read when it exists, else written */
+    bool tensors;          /* also compare the weights */
+    auk_precision precision;
+    int threads;
+    unsigned cpu_flags;
+    auk_progress_fn *progress; /* or NULL */
+    void *progress_ctx;
+} auk_compare_options;
+
+typedef struct auk_tensor_error {
+    char name[96];  /* "model.layers.1.mlp.switch_mlp.down_proj": experts count as one */
+    double rel_err; /* ||B - A|| / ||A||, Frobenius */
+} auk_tensor_error;
+
+/* Per scored position p = softmax(A), q = softmax(B).  A position is scored when its next token is
+ * in the same window, so `tokens` is n minus the number of windows. */
+typedef struct auk_compare_result {
+    size_t tokens;
+    bool kl_is_lower_bound; /* A came from a reference file: rare tokens are one bucket */
+    double kl_mean, kl_se, kl_median, kl_p90, kl_p99, kl_p999, kl_max; /* KL(p || q), nats */
+    double top1_agreement;                /* share of positions with the same most probable token */
+    double ppl_a, ppl_b;                  /* exp(mean negative log-likelihood) */
+    double ln_ppl_ratio, ln_ppl_ratio_se; /* mean of nll_b - nll_a and its paired standard error */
+    double dp_mean, dp_rms;               /* change of the true token's probability, q - p */
+    auk_tensor_error *tensors;            /* owned; free() */
+    size_t n_tensors;
+    uint64_t bytes_a, bytes_b; /* tensor data of the folders */
+} auk_compare_result;
+
+/* All tokens go through one layer of A and of B after the other, each layer's pages being let go,
+ * so the memory needed is two layers and 8 * hidden bytes per token, whatever the models' size.
+ * KL is over the whole vocabulary, in double. */
+AUK_MUST_CHECK int auk_compare(auk_compare_result *out, const char *a, const char *b,
+                               const auk_compare_options *opts, auk_err *err);
 
 #endif

@@ -178,7 +178,8 @@ static int check_ids(const auk_session *s, const int32_t *ids, size_t n, auk_err
     if (n > (size_t)(s->ctx - s->n))
         return auk_fail(err, AUK_ELIMIT,
                         "%zu tokens after %d do not fit a context of %d: raise --ctx or shorten "
-                        "the input", n, s->n, s->ctx);
+                        "the input",
+                        n, s->n, s->ctx);
     for (size_t i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= vocab)
             return auk_fail(err, AUK_EINVAL, "token id %d is not within [0, %d)", (int)ids[i],

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernel/kernel.h"
 
+#include "kernel/exact_math.h"
 #include "kernel/scalar/scalar.h"
 
 void auk_kernel_init_scalar(auk_kernel *k)
@@ -30,6 +31,11 @@ void auk_kernel_init_scalar(auk_kernel *k)
     };
 }
 
+float auk_kernel_sigmoid(float x)
+{
+    return auk_sigmoid(x);
+}
+
 void auk_kernel_init(auk_kernel *k, unsigned cpu_flags)
 {
     auk_kernel_init_scalar(k); /* every slot */
@@ -53,11 +59,13 @@ static const struct {
     {                                                                                              \
 #name, offsetof(auk_kernel, name)                                                          \
     }
-    SLOT(dot_f32),      SLOT(dot_bf16),     SLOT(dot_affine),      SLOT(dot_e2m1),
-    SLOT(dot_e4m3),     SLOT(bf16_to_f32),  SLOT(f16_to_f32),      SLOT(dequant_affine),
-    SLOT(dequant_e2m1), SLOT(dequant_e4m3), SLOT(f32_to_bf16),     SLOT(round_bf16),
-    SLOT(axpy_f32),     SLOT(axpy_bf16),    SLOT(silu),        SLOT(softmax),
-    SLOT(argmax),       SLOT(finite_bf16),  SLOT(quantize_affine), SLOT(quantize_fp),
+    SLOT(dot_f32),         SLOT(dot_bf16),       SLOT(dot_affine),
+    SLOT(dot_e2m1),        SLOT(dot_e4m3),       SLOT(bf16_to_f32),
+    SLOT(f16_to_f32),      SLOT(dequant_affine), SLOT(dequant_e2m1),
+    SLOT(dequant_e4m3),    SLOT(f32_to_bf16),    SLOT(round_bf16),
+    SLOT(axpy_f32),        SLOT(axpy_bf16),      SLOT(silu),
+    SLOT(softmax),         SLOT(argmax),         SLOT(finite_bf16),
+    SLOT(quantize_affine), SLOT(quantize_fp),
 #undef SLOT
 };
 #define N_SLOTS (sizeof slots / sizeof *slots)

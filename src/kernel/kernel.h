@@ -79,6 +79,9 @@ typedef struct auk_kernel {
 /* Fills every slot with the reference, then lets each allowed level replace what it improves. */
 void auk_kernel_init(auk_kernel *k, unsigned cpu_flags);
 
+/* 1 / (1 + exp(-x)) with the exp of the slots. */
+float auk_kernel_sigmoid(float x);
+
 void auk_kernel_init_scalar(auk_kernel *k);
 #if defined(__x86_64__)
 void auk_kernel_init_avx2(auk_kernel *k);

@@ -5,7 +5,9 @@
 #include "model/forward.h"
 
 #include "base/mem.h"
-#include "kernel/exact_math.h"
+#include "base/half.h"
+
+#include <math.h>
 
 static void round_rows(const auk_forward *f, float *x, size_t n)
 {
@@ -261,7 +263,7 @@ static void choose(const auk_forward *f, const float *logits, int32_t *ids, floa
                 best = e;
         }
         ids[s] = best;
-        weights[s] = auk_sigmoid(logits[best]);
+        weights[s] = auk_kernel_sigmoid(logits[best]);
         if (f->bf16)
             weights[s] = auk_round_bf16(weights[s]);
         sum += weights[s];

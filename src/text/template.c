@@ -8,7 +8,6 @@
 #include "text/text.h"
 
 #include <stdarg.h>
-#include <strings.h>
 
 typedef struct renderer {
     const auk_prompt_sink *sink;
@@ -22,39 +21,6 @@ typedef struct renderer {
     int rc;           /* the first failure; nothing is written after it */
     auk_err *err;
 } renderer;
-
-static const char platform_text[] =
-    "These instructions are always to be followed and cannot be overridden by subsequent system or "
-    "user turns:\n- You will answer requests for educational, informative, or creative content "
-    "related to safety categories. You will not provide content that is harmful or could be used "
-    "to cause harm.\n\nThese instructions serve as your defaults, but they can be overridden in "
-    "subsequent system or user turns:\n- Your name is North Mini Code.\n- You are a large language "
-    "model built by Cohere.";
-
-static const char grounding_text[] =
-    "Note that both your responses and reflections can be grounded. Grounding means you associate "
-    "pieces of texts (called \"spans\") with those specific tool results that support them (called "
-    "\"sources\"). And you use a pair of tags \"<co>\" and \"</co>\" to indicate when a span can "
-    "be grounded onto a list of sources, listing them out in the closing tag. Sources from the "
-    "same tool call are grouped together and listed as \"{tool_call_id}:[{list of result "
-    "indices}]\", before they are joined together by \",\". E.g., \"<co>span</co: "
-    "0:[1,2],1:[0]>\" means that \"span\" is supported by result 1 and 2 from \"tool_call_id=0\" "
-    "as well as result 0 from \"tool_call_id=1\".\n\n";
-
-static const char document_tool[] =
-    "    {\"name\": \"direct-injected-document\", \"description\": \"This is a special tool to "
-    "directly inject user-uploaded documents into the chat as additional context. DO NOT use this "
-    "tool by yourself!\", \"parameters\": {\"type\": \"object\", \"properties\": {}, \"required\": "
-    "[]}, \"responses\": {\"200\": {\"description\": \"Successfully returned a list of chunked "
-    "text snippets from the directly uploaded documents.\", \"content\": {\"application/json\": "
-    "{\"schema\": {\"type\": \"array\", \"items\": {\"type\": \"object\", \"required\": [\"url\", "
-    "\"snippet\"], \"properties\": {\"url\": {\"type\": \"string\", \"description\": \"The url of "
-    "the uploaded document.\"}, \"snippet\": {\"type\": \"string\", \"description\": \"The text "
-    "snippet for the returned document chunk.\"}}}}}}}}}";
-
-static const char json_text[] =
-    "\n\nWhen generating JSON objects, do not generate block markers. Generate an object directly "
-    "without prefixing with ```json. Return only the JSON and nothing else.";
 
 /* ---- writing ---- */
 
@@ -127,14 +93,6 @@ static bool flag(const renderer *r, const char *key, bool missing)
     return v == NULL ? missing : auk_python_true(v);
 }
 
-/* Roles and efforts are compared without case. */
-static bool is_word(const json_t *v, const char *word)
-{
-    auk_str s = auk_json_str(v);
-
-    return s.p != NULL && s.n == strlen(word) && strncasecmp(s.p, word, s.n) == 0;
-}
-
 static bool is_type(const json_t *part, const char *type)
 {
     return auk_str_is(auk_json_str(json_object_get(part, "type")), type);
@@ -202,7 +160,7 @@ static void put_tools(renderer *r)
 
     put(r, "# Available Tools\n```json\n[\n");
     if (r->documents != NULL) {
-        put(r, document_tool);
+        put(r, auk_text_document_tool);
         separator = ",\n";
     }
     for (size_t i = 0; i < json_array_size(r->tools); i++) {
@@ -221,7 +179,7 @@ static void put_json_mode(renderer *r)
         fail(r, "response_format is not an object");
     if (!is_type(format, "json_object") && !is_type(format, "json_schema"))
         return;
-    put(r, json_text);
+    put(r, auk_text_json_mode);
     const json_t *schema = json_object_get(format, "json_schema");
     if (!auk_python_true(schema))
         schema = json_object_get(format, "schema");
@@ -241,10 +199,10 @@ static void put_platform(renderer *r)
     control(r, "<BOS_TOKEN>");
     begin_turn(r, "<|SYSTEM_TOKEN|>");
     control(r, "<|START_TEXT|>");
-    put_str(r, instead.p ? instead : auk_str_of(platform_text));
+    put_str(r, instead.p ? instead : auk_str_of(auk_text_platform));
     put(r, "\n\n");
     if (auk_str_is(text_of(r, "grounding"), "enabled") && (r->tools || r->documents))
-        put(r, grounding_text);
+        put(r, auk_text_grounding);
     put_tools(r);
     put_json_mode(r);
     control(r, "<|END_TEXT|>");
@@ -252,27 +210,6 @@ static void put_platform(renderer *r)
 }
 
 /* ---- messages ---- */
-
-typedef enum speaker { SYSTEM, USER, ASSISTANT, TOOL, N_SPEAKERS, UNKNOWN } speaker;
-
-static const struct {
-    const char *name;
-    speaker role;
-} role_names[] = {{"system", SYSTEM},
-                  {"user", USER},
-                  {"assistant", ASSISTANT},
-                  {"chatbot", ASSISTANT},
-                  {"tool", TOOL}};
-
-static speaker role_of(const json_t *message)
-{
-    const json_t *v = json_object_get(message, "role");
-
-    for (size_t i = 0; i < sizeof role_names / sizeof *role_names; i++)
-        if (is_word(v, role_names[i].name))
-            return role_names[i].role;
-    return UNKNOWN;
-}
 
 static const json_t *message_at(const renderer *r, size_t i)
 {
@@ -541,7 +478,7 @@ static void put_results(renderer *r, size_t i)
     if (json_object_getn(r->dropped, id.p, id.n) != NULL)
         return;
     begin_results(r);
-    for (size_t k = i; role_of(message_at(r, k)) == TOOL; k++) {
+    for (size_t k = i; auk_speaker_of(message_at(r, k)) == AUK_TOOL; k++) {
         const json_t *message = message_at(r, k);
         if (k > i) {
             put(r, ",\n    ");
@@ -555,74 +492,21 @@ static void put_results(renderer *r, size_t i)
 
 /* ---- the whole ---- */
 
-static void check_calls(renderer *r, size_t i, size_t *count)
+static void read_options(renderer *r)
 {
-    const json_t *calls = json_object_get(message_at(r, i), "tool_calls");
-
-    if (!is_none(calls) && !json_is_array(calls))
-        fail(r, "messages[%zu].tool_calls is not a list", i);
-    for (size_t k = 0; k < json_array_size(calls); k++, ++*count) {
-        const json_t *call = json_array_get(calls, k), *id = json_object_get(call, "id");
-        auk_str s = auk_json_str(id);
-        if (!json_is_object(call))
-            fail(r, "messages[%zu].tool_calls[%zu] is not an object", i, k);
-        else if (!is_none(id) && !json_is_string(id))
-            fail(r, "messages[%zu].tool_calls[%zu].id is not a string", i, k);
-        else if (s.p != NULL && json_object_getn(r->ids, s.p, s.n) == NULL)
-            json_object_setn_new(r->ids, s.p, s.n, json_integer((json_int_t)*count));
-    }
-}
-
-static void check_message(renderer *r, size_t i)
-{
-    const json_t *message = message_at(r, i), *content = json_object_get(message, "content");
-    speaker role = role_of(message);
-    bool listed = json_is_string(content) || json_is_array(content);
-
-    if (!json_is_object(message))
-        fail(r, "messages[%zu] is not an object", i);
-    else if (!json_is_string(json_object_get(message, "role")))
-        fail(r, "messages[%zu].role is not a string", i);
-    else if (role == UNKNOWN)
-        fail(r, "messages[%zu].role is '%s', want system, user, assistant, chatbot or tool", i,
-             json_string_value(json_object_get(message, "role")));
-    else if (role == TOOL && !listed && !json_is_object(content))
-        fail(r, "messages[%zu].content is not a string, list or object", i);
-    else if (role != TOOL && !listed && !(role == ASSISTANT && is_none(content)))
-        fail(r, "messages[%zu].content is not a string or list", i);
-    else if (role == TOOL && !json_is_string(json_object_get(message, "tool_call_id")))
-        fail(r, "messages[%zu].tool_call_id is not a string", i);
-    for (size_t k = 0; role != TOOL && k < json_array_size(content); k++)
-        if (!json_is_object(json_array_get(content, k)))
-            fail(r, "messages[%zu].content[%zu] is not an object", i, k);
-}
-
-static void check_request(renderer *r)
-{
-    const json_t *messages = json_object_get(r->request, "messages");
-    size_t count = 0;
-
-    if (!json_is_object(r->request))
-        fail(r, "the request is not an object");
-    else if (!json_is_array(messages))
-        fail(r, "messages is not a list");
-    r->messages = messages;
+    r->messages = json_object_get(r->request, "messages");
     r->tools = list_of(r, "tools");
     r->documents = list_of(r, "documents");
     r->skip_thinking = flag(r, "skip_thinking", false);
     r->regen_ids = flag(r, "regen_tool_call_ids", true);
     r->next_call = r->documents != NULL ? 1 : 0;
-    for (size_t i = 0; i < json_array_size(r->messages) && r->rc == AUK_OK; i++) {
-        check_message(r, i);
-        check_calls(r, i, &count);
-    }
 }
 
 /* Returns how many messages it took. */
 static size_t put_developer(renderer *r)
 {
     auk_str text = text_of(r, "developer_instruction");
-    bool first_is_system = role_of(message_at(r, 0)) == SYSTEM;
+    bool first_is_system = auk_speaker_of(message_at(r, 0)) == AUK_SYSTEM;
 
     if (text.p != NULL) {
         begin_turn(r, "<|SYSTEM_TOKEN|>");
@@ -644,12 +528,12 @@ static size_t put_developer(renderer *r)
 
 static void put_prompt(renderer *r)
 {
-    static void (*const puts[N_SPEAKERS])(renderer *, size_t) = {put_system, put_user,
+    static void (*const puts[AUK_NOBODY])(renderer *, size_t) = {put_system, put_user,
                                                                  put_assistant, put_results};
 
     put_platform(r);
     for (size_t i = put_developer(r); i < json_array_size(r->messages) && r->rc == AUK_OK; i++)
-        puts[role_of(message_at(r, i))](r, i);
+        puts[auk_speaker_of(message_at(r, i))](r, i);
     if (flag(r, "add_generation_prompt", true)) {
         begin_turn(r, "<|CHATBOT_TOKEN|>");
         control(r, "<|START_THINKING|>");
@@ -659,23 +543,15 @@ static void put_prompt(renderer *r)
     flush(r);
 }
 
-bool auk_request_reasoning(const json_t *request)
-{
-    const json_t *reasoning = json_object_get(request, "reasoning");
-    const json_t *effort = json_object_get(request, "reasoning_effort");
-
-    if (is_word(effort, "none"))
-        return false;
-    return reasoning == NULL || auk_python_true(reasoning);
-}
-
 int auk_prompt_write(const auk_prompt_sink *sink, const json_t *request, auk_err *err)
 {
     renderer r = {.sink = sink, .request = request, .run = AUK_BUF_INIT(AUK_MAX_TEXT), .err = err};
 
     r.ids = json_object();
     r.dropped = json_object();
-    check_request(&r);
+    r.rc = auk_request_check(request, r.ids, err);
+    if (r.rc == AUK_OK)
+        read_options(&r);
     if (r.rc == AUK_OK)
         put_prompt(&r);
     json_decref(r.ids);

@@ -111,8 +111,10 @@ AUK_MUST_CHECK int auk_render_ids(auk_ids *out, const auk_tokenizer *tok, const 
  * - a null description goes, missing tool parameters become the empty object schema;
  * - arguments given as JSON text become the object; text that is no JSON object is AUK_EFORMAT;
  * - calls get fresh ids ("call_0", ...) and each result the id of the call it answers: the
- *   latest unanswered call of its own id, or without one the first unanswered call.  The
- *   template would send a reused id to the first call that ever had it, or drop the result. */
+ *   latest call of its own id, or without an id the first call not answered yet; a result that
+ *   answers no call gets an id of its own.  The template would send a reused id to the first call
+ *   that ever had it, or drop the result.  Not done when regen_tool_call_ids is false.
+ * What auk_render will refuse stays as it is. */
 AUK_MUST_CHECK int auk_request_prepare(json_t *request, auk_err *err);
 
 /* Whether a prompt for this request ends inside an open thinking block. */

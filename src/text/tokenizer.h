@@ -41,6 +41,10 @@ struct auk_tokenizer {
     int32_t ambiguous; /* a control token's id that a word of the vocabulary has too, or -1 */
 };
 
+/* auk_tokenizer_open for text that is already read; `path` is said in messages. */
+AUK_MUST_CHECK int auk_tokenizer_parse(auk_tokenizer **out, auk_str text, const char *path,
+                                       auk_err *err);
+
 /* Checks all of a tokenizer.json but the entries of its lists. */
 AUK_MUST_CHECK int auk_tokenizer_check(const char *path, const json_t *root, auk_err *err);
 

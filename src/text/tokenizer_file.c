@@ -388,16 +388,11 @@ static int read_rest(reader *r, auk_str text, json_t **root)
     return rc;
 }
 
-static int read_file(reader *r)
+static int read_all(reader *r, auk_str text)
 {
-    auk_buf text = AUK_BUF_INIT(AUK_MAX_JSON_FILE);
     json_t *root = NULL;
 
-    for (int i = 0; i < 3; i++)
-        r->scratch[i] = AUK_BUF_INIT(AUK_MAX_CALL);
-    int rc = auk_file_read(&text, r->path, r->err);
-    if (rc == AUK_OK)
-        rc = read_rest(r, auk_buf_str(&text), &root);
+    int rc = read_rest(r, text, &root);
     if (rc == AUK_OK)
         rc = check_file(r, root);
     if (rc == AUK_OK)
@@ -409,26 +404,41 @@ static int read_file(reader *r)
     if (rc == AUK_OK)
         rc = read_merges(r);
     json_decref(root);
-    auk_buf_release(&text);
+    return rc;
+}
+
+int auk_tokenizer_parse(auk_tokenizer **out, auk_str text, const char *path, auk_err *err)
+{
+    auk_tokenizer *tok = auk_alloc(sizeof *tok);
+    reader r = {.path = path, .tok = tok, .err = err};
+
+    *out = NULL;
     for (int i = 0; i < 3; i++)
-        auk_buf_release(&r->scratch[i]);
+        r.scratch[i] = AUK_BUF_INIT(AUK_MAX_CALL);
+    auk_char_class_fill(tok->classes);
+    int rc = read_all(&r, text);
+    if (rc == AUK_OK) {
+        *out = tok;
+        tok = NULL;
+    }
+    for (int i = 0; i < 3; i++)
+        auk_buf_release(&r.scratch[i]);
+    auk_tokenizer_close(tok);
     return rc;
 }
 
 int auk_tokenizer_open(auk_tokenizer **out, const char *path, auk_err *err)
 {
     char *inside = auk_file_is_dir(path) ? auk_path_join(path, "tokenizer.json") : NULL;
-    auk_tokenizer *tok = auk_alloc(sizeof *tok);
-    reader r = {.path = inside ? inside : path, .tok = tok, .err = err};
+    auk_buf text = AUK_BUF_INIT(AUK_MAX_JSON_FILE);
 
     *out = NULL;
-    auk_char_class_fill(tok->classes);
-    int rc = read_file(&r);
-    if (rc == AUK_OK) {
-        *out = tok;
-        tok = NULL;
-    }
-    auk_tokenizer_close(tok);
+    if (inside != NULL)
+        path = inside;
+    int rc = auk_file_read(&text, path, err);
+    if (rc == AUK_OK)
+        rc = auk_tokenizer_parse(out, auk_buf_str(&text), path, err);
+    auk_buf_release(&text);
     free(inside);
     return rc;
 }

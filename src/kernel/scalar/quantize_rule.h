@@ -40,6 +40,8 @@ static inline float auk_fp_pow2(int n)
  * result is the nearest float but for cases nobody met, and the same on every machine. */
 static inline float auk_fp_log2(float x)
 {
+    static const double odd[] = {1 / 25., 1 / 23., 1 / 21., 1 / 19., 1 / 17., 1 / 15., 1 / 13.,
+                                 1 / 11., 1 / 9.,  1 / 7.,  1 / 5.,  1 / 3.,  1.};
     int e = 0;
 
     if (x < 0x1p-126f) { /* subnormal */
@@ -53,9 +55,9 @@ static inline float auk_fp_log2(float x)
         m *= 0.5;
         e++;
     }
-    double z = (m - 1.0) / (m + 1.0), zz = z * z, sum = 1.0 / 25.0;
-    for (int k = 23; k > 0; k -= 2)
-        sum = sum * zz + 1.0 / k;
+    double z = (m - 1.0) / (m + 1.0), zz = z * z, sum = 0.0;
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+        sum = sum * zz + odd[i];
     return (float)((double)e + 2.8853900817779268 * (z * sum));
 }
 
