@@ -247,13 +247,9 @@ static void dense_mlp(auk_forward *f, const auk_layer *l, size_t n)
     auk_matmul_run(&f->work, &last, 1);
 }
 
-/* The top_k largest logits, the lowest index first on equality, in descending order. */
-static void choose(const auk_forward *f, const float *logits, int32_t *ids, float *weights)
+void auk_choose_experts(int32_t *ids, const float *logits, int n, int top_k)
 {
-    int n = f->hp->n_experts, top = f->hp->top_k;
-    float sum = 0;
-
-    for (int s = 0; s < top; s++) {
+    for (int s = 0; s < top_k; s++) {
         int best = -1;
         for (int e = 0; e < n; e++) {
             bool taken = false;
@@ -263,7 +259,17 @@ static void choose(const auk_forward *f, const float *logits, int32_t *ids, floa
                 best = e;
         }
         ids[s] = best;
-        weights[s] = auk_kernel_sigmoid(logits[best]);
+    }
+}
+
+static void choose(const auk_forward *f, const float *logits, int32_t *ids, float *weights)
+{
+    int top = f->hp->top_k;
+    float sum = 0;
+
+    auk_choose_experts(ids, logits, f->hp->n_experts, top);
+    for (int s = 0; s < top; s++) {
+        weights[s] = auk_kernel_sigmoid(logits[ids[s]]);
         if (f->bf16)
             weights[s] = auk_round_bf16(weights[s]);
         sum += weights[s];

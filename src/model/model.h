@@ -118,6 +118,10 @@ uint64_t auk_forward_bytes(const auk_hparams *hp, size_t max_cols, int threads, 
                            int ctx);
 size_t auk_forward_max_rows(const auk_forward *f);
 
+/* ids = the top_k largest of n router logits in descending order, the lowest index first on
+ * equality. */
+void auk_choose_experts(int32_t *ids, const float *logits, int n, int top_k);
+
 /* h: n rows of hidden floats = the embeddings of ids, each in [0, vocab). */
 void auk_forward_embed(auk_forward *f, float *h, const int32_t *ids, size_t n);
 

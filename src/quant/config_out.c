@@ -30,8 +30,8 @@ void auk_quant_mark_integers(auk_buf *out, auk_str json)
         if (is_string)
             at = string_end(json, at);
         else
-            while (at < json.n && (isdigit((unsigned char)json.p[at]) ||
-                                   memchr("+-.eE", json.p[at], 5) != NULL)) {
+            while (at < json.n &&
+                   (isdigit((unsigned char)json.p[at]) || memchr("+-.eE", json.p[at], 5) != NULL)) {
                 integer &= isdigit((unsigned char)json.p[at]) || (json.p[at] == '-' && at == from);
                 number = true;
                 at++;

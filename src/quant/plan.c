@@ -3,7 +3,6 @@
 
 #include "base/mem.h"
 
-
 #define PREFIX "language_model."
 #define MAX_NAME 160
 
@@ -30,7 +29,7 @@ static const char *file_of(const planner *p, const auk_tensor *t)
     return auk_checkpoint_file(p->ck, t->shard);
 }
 
-static int add_slice(planner *p, const auk_tensor *t, uint64_t first_row, uint64_t n_rows)
+static void add_slice(planner *p, const auk_tensor *t, uint64_t first_row, uint64_t n_rows)
 {
     auk_quant_plan *plan = p->plan;
 
@@ -40,7 +39,6 @@ static int add_slice(planner *p, const auk_tensor *t, uint64_t first_row, uint64
     }
     plan->slices[plan->n_slices++] = (auk_quant_slice){t, first_row, n_rows};
     p->used[t - auk_checkpoint_at(p->ck, 0)] = true;
-    return AUK_OK;
 }
 
 static int check_tensor(const planner *p, const auk_tensor *t, int rank, const uint64_t *shape)
@@ -101,10 +99,9 @@ static int take_experts(planner *p, const auk_quant_module *m)
         if (t == NULL)
             return missing(p, name);
         int rc = check_tensor(p, t, 2, m->shape + 1);
-        if (rc == AUK_OK)
-            rc = add_slice(p, t, 0, m->shape[1]);
         if (rc < 0)
             return rc;
+        add_slice(p, t, 0, m->shape[1]);
     }
     return AUK_OK;
 }
@@ -125,7 +122,7 @@ static int take_fused(planner *p, const auk_quant_module *m, bool *found)
         return AUK_OK;
     int rc = check_tensor(p, t, 3, shape);
     for (uint64_t e = 0; rc == AUK_OK && e < shape[0]; e++)
-        rc = add_slice(p, t, e * shape[1] + (up ? m->shape[1] : 0), m->shape[1]);
+        add_slice(p, t, e * shape[1] + (up ? m->shape[1] : 0), m->shape[1]);
     return rc;
 }
 
@@ -137,7 +134,9 @@ static int take_rows(planner *p, const auk_quant_module *m)
 
     if (is_whole(p, m, &t)) {
         int rc = check_tensor(p, t, m->rank, m->shape);
-        return rc == AUK_OK ? add_slice(p, t, 0, auk_quant_rows(m)) : rc;
+        if (rc == AUK_OK)
+            add_slice(p, t, 0, auk_quant_rows(m));
+        return rc;
     }
     snprintf(name, sizeof name, "%s.weight", m->path);
     if (m->rank != 3)
@@ -182,10 +181,11 @@ static bool contains(auk_str s, const char *what)
 
 static bool is_zero(const planner *p, const auk_tensor *t)
 {
+    size_t item = auk_dtype_bytes(t->dtype);
     uint8_t any = 0;
 
-    for (uint64_t i = 0; i < t->bytes; i++)
-        any |= (uint8_t)(t->data[i] & (i % 2 == 1 && t->dtype == AUK_DT_BF16 ? 0x7F : 0xFF));
+    for (uint64_t i = 0; i < t->bytes; i++) /* the last byte of an element holds its sign */
+        any |= (uint8_t)(t->data[i] & (i % item == item - 1 ? 0x7F : 0xFF));
     auk_checkpoint_drop(p->ck, t, 0, t->bytes);
     return any == 0;
 }

@@ -79,6 +79,6 @@ void auk_quant_assign(auk_quant_module *m, const auk_quant_list *list, int recip
     if (strstr(m->path, "v_proj") != NULL || strstr(m->path, "down_proj") != NULL)
         high = wants_more_bits(layer_of(m->path), n_layers);
     m->is_quantized = true;
-    m->format = (auk_numfmt){AUK_AFFINE, high ? recipes[recipe].high : recipes[recipe].low,
-                             RECIPE_GROUP};
+    m->format =
+        (auk_numfmt){AUK_AFFINE, high ? recipes[recipe].high : recipes[recipe].low, RECIPE_GROUP};
 }

@@ -44,7 +44,8 @@ int auk_quant_predict(auk_quant_size *out, const auk_hparams *hp, const auk_quan
         auk_quant_output outputs[3];
         int n = auk_quant_outputs(outputs, m, AUK_DT_BF16);
         for (int j = 0; j < n; j++)
-            add_output(out, m, &outputs[j], opts->shard_bytes ? opts->shard_bytes : MLX_SHARD_BYTES);
+            add_output(out, m, &outputs[j],
+                       opts->shard_bytes ? opts->shard_bytes : MLX_SHARD_BYTES);
         out->weights += auk_quant_rows(m) * auk_quant_cols(m);
     }
     out->bits_per_weight = 8.0 * (double)out->bytes / (double)out->weights;

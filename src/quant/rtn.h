@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rtn.h - the pass over the weights.  Private to quant/. */
+#ifndef AUK_QUANT_RTN_H
+#define AUK_QUANT_RTN_H
+
+#include "quant/plan.h"
+
+/* Everything is borrowed. */
+typedef struct auk_quant_job {
+    const auk_quant_plan *plan;
+    const auk_quant_options *opts;
+    const auk_checkpoint *ck;
+    auk_sink *sink;
+    const int *outputs; /* per module: the sink's number of its first tensor */
+    const auk_kernel *k;
+    auk_pool *pool;
+} auk_quant_job;
+
+/* Writes all tensors into the sink, from what the sink says is `done` already. */
+AUK_MUST_CHECK int auk_quant_run(const auk_quant_job *job, uint64_t done, uint64_t *read_bytes,
+                                 auk_err *err);
+
+#endif
