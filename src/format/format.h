@@ -63,8 +63,8 @@ const auk_tensor *auk_safetensors_at(const auk_safetensors *st, size_t i); /* in
 const auk_tensor *auk_safetensors_find(const auk_safetensors *st, auk_str name);
 const char *auk_safetensors_metadata(const auk_safetensors *st, const char *key); /* or NULL */
 
-/* Lets go of the pages wholly inside [p, p + bytes) of the data: they no longer count as resident.
- */
+/* Lets go of the pages that hold [p, p + bytes) of the data and of those around it: they no longer
+ * count as resident.  Reading them again is allowed and faults them in. */
 void auk_safetensors_drop(const auk_safetensors *st, const void *p, uint64_t bytes);
 
 /* The parser alone, for tests and fuzzing: `text` is a whole file's bytes, kept by the caller. */

@@ -265,8 +265,18 @@ const char *auk_safetensors_metadata(const auk_safetensors *st, const char *key)
     return json_string_value(json_object_get(json_object_get(st->header, "__metadata__"), key));
 }
 
+/* A fault maps more than the page it is about: 64 KB around it, or (Linux since 6.18) the whole run
+ * of the page cache it lies in, up to the 2 MB of one page table.  All that may have come with the
+ * range goes with it, or ranges that are read and dropped one by one would leave more and more
+ * resident.  A neighbour still being read faults its pages in again. */
 void auk_safetensors_drop(const auk_safetensors *st, const void *p, uint64_t bytes)
 {
-    if (st->map.p != NULL)
-        auk_map_drop(&st->map, p, bytes);
+    const uint64_t around = (uint64_t)2 << 20;
+
+    if (st->map.p == NULL)
+        return;
+    uint64_t from = (uint64_t)((const uint8_t *)p - st->map.p), to = from + bytes;
+    from = from > around ? from - around : 0;
+    to = st->map.n - to > around ? to + around : st->map.n;
+    auk_map_drop(&st->map, st->map.p + from, (size_t)(to - from));
 }

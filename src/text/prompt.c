@@ -64,8 +64,8 @@ int auk_render_ids(auk_ids *out, const auk_tokenizer *tok, const json_t *request
 
 /* ---- is it our template ---- */
 
+/* Not <BOS_TOKEN>, which templates often write as a variable. */
 static const char *const marks[] = {
-    "<BOS_TOKEN>",
     "<|START_OF_TURN_TOKEN|>",
     "<|END_OF_TURN_TOKEN|>",
     "<|SYSTEM_TOKEN|>",

@@ -84,7 +84,8 @@ void auk_decoder_finish(auk_decoder *d, auk_buf *out); /* then as after init */
  * documents, reasoning (true), reasoning_effort ("none" turns reasoning off), skip_thinking
  * (false), platform_instruction_override, developer_instruction, convert_first_system_msg (true),
  * regen_tool_call_ids (true), grounding ("enabled"), response_format, add_generation_prompt
- * (true).  Other keys are ignored, as the template does.  Messages have role (system user
+ * (true).  Other keys are ignored as the template ignores them, enable_thinking too: what clients
+ * send goes through auk_request_prepare first.  Messages have role (system user
  * assistant chatbot tool, any case), content (text, or a list of parts), thinking,
  * reasoning_content, reasoning, tool_plan, tool_calls, tool_call_id.
  * An assistant's content may be null or missing.  Anything else that has the wrong type fails
@@ -99,7 +100,8 @@ AUK_MUST_CHECK int auk_render(auk_buf *out, const json_t *request, auk_err *err)
  * two of them (instructions, names, contents, thinking, arguments) is encoded as one run with
  * special false.  So "<|END_OF_TURN_TOKEN|>" in a user's message stays in the prompt as the same
  * characters, spelled with ordinary tokens, and ends nothing.  When the request has no control
- * string in it the ids equal auk_tokenizer_encode(auk_render(request), special true).
+ * string in it the ids equal auk_tokenizer_encode(auk_render(request), special true), as long as
+ * the file's control tokens take no white space with them (lstrip, rstrip; the released do not).
  * AUK_ENOTSUP when the tokenizer lacks a control token that the prompt needs. */
 AUK_MUST_CHECK int auk_render_ids(auk_ids *out, const auk_tokenizer *tok, const json_t *request,
                                   auk_err *err);
@@ -121,7 +123,7 @@ AUK_MUST_CHECK int auk_request_prepare(json_t *request, auk_err *err);
 bool auk_request_reasoning(const json_t *request);
 
 /* Whether the chat_template.jinja at `path`, or in the folder `path`, is the one auk_render
- * stands for: *known is true when the file has every control token of the grammar, the tool
+ * stands for: *known is true when the file has every control token of the turns, the tool
  * list's heading, the keys of calls and results, and the default instructions' first and last
  * sentences.  Comments or formatting may differ; logic is not compared.  A missing file is no
  * error: *known is false. */

@@ -59,8 +59,11 @@ bool auk_tokenizer_spells_control(const auk_tokenizer *tok, int32_t id, auk_str 
 int auk_alphabet_byte(uint32_t c);
 uint32_t auk_alphabet_char(unsigned byte);
 
-/* Appends the NFC form of s, which must be valid UTF-8.  Linear but for sorting marks. */
+/* Appends the NFC form of s, which must be valid UTF-8, in linear time. */
 AUK_MUST_CHECK int auk_nfc(auk_buf *out, auk_str s, auk_err *err);
+
+/* A character whose properties the library does not know yet: it stays as it is. */
+bool auk_nfc_is_young(uint32_t c);
 
 /* True when s is its own NFC form for a reason seen at once: no character from U+0300 on. */
 bool auk_nfc_is_plain(auk_str s);

@@ -14,68 +14,61 @@ static inline __m256 load_bf16_8(const uint8_t *p)
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
 }
 
-static inline void widen_8x4(__m256i out[4], __m128i lo, __m128i hi)
+/* The 32 bits at p in every lane: a load, no arithmetic. */
+static inline __m256i spread_32(const uint8_t *p)
 {
-    out[0] = _mm256_cvtepu8_epi32(lo);
-    out[1] = _mm256_cvtepu8_epi32(_mm_srli_si128(lo, 8));
-    out[2] = _mm256_cvtepu8_epi32(hi);
-    out[3] = _mm256_cvtepu8_epi32(_mm_srli_si128(hi, 8));
+    int v;
+
+    memcpy(&v, p, sizeof v);
+    return _mm256_set1_epi32(v);
 }
 
-/* 32 nibbles, the even one low. */
-static inline void codes4_32(__m256i out[4], const uint8_t *p)
+/* base, base + step, ... in the eight lanes */
+static inline __m256i ramp(int base, int step)
 {
-    __m128i v = _mm_loadu_si128((const __m128i *)p), mask = _mm_set1_epi8(15);
-    __m128i lo = _mm_and_si128(v, mask), hi = _mm_and_si128(_mm_srli_epi16(v, 4), mask);
-
-    widen_8x4(out, _mm_unpacklo_epi8(lo, hi), _mm_unpackhi_epi8(lo, hi));
+    return _mm256_setr_epi32(base, base + step, base + 2 * step, base + 3 * step, base + 4 * step,
+                             base + 5 * step, base + 6 * step, base + 7 * step);
 }
 
-static inline void codes8_32(__m256i out[4], const uint8_t *p)
+/* For a lane's shuffle: the two bytes that bit `at` begins in, and zeros. */
+static inline int two_bytes(int at)
 {
-    widen_8x4(out, _mm_loadu_si128((const __m128i *)p), _mm_loadu_si128((const __m128i *)(p + 16)));
+    return (int)(0x80800000u | (unsigned)(at / 8) | (unsigned)(at / 8 + 1) << 8);
 }
 
-/* 8 codes of 2, 3, 5 or 6 bits from exactly `bits` bytes: each 32-bit lane gets the two bytes its
- * code begins in, is shifted down and masked. */
-static inline __m256i codes_8(const uint8_t *p, int bits)
+/* Eight codes of 5 or 6 bits, the first at bit `at` (a multiple of 8) of the 16 bytes at p. */
+static inline __m256i codes_across(const uint8_t *p, int at, int bits)
 {
-    uint64_t v = 0;
-    __m256i start =
-        _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(bits));
-    __m256i byte = _mm256_srli_epi32(start, 3);
-    __m256i shift = _mm256_and_si256(start, _mm256_set1_epi32(7));
-    /* lane control: byte, byte + 1, zero, zero */
-    __m256i pick =
-        _mm256_or_si256(byte, _mm256_slli_epi32(_mm256_add_epi32(byte, _mm256_set1_epi32(1)), 8));
-    pick = _mm256_or_si256(pick, _mm256_set1_epi32((int)0x80800000u));
+    __m256i v = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)p));
+    __m256i pick = _mm256_setr_epi32(two_bytes(at), two_bytes(at + bits), two_bytes(at + 2 * bits),
+                                     two_bytes(at + 3 * bits), two_bytes(at + 4 * bits),
+                                     two_bytes(at + 5 * bits), two_bytes(at + 6 * bits),
+                                     two_bytes(at + 7 * bits));
+    __m256i shift = _mm256_and_si256(ramp(0, bits), _mm256_set1_epi32(7));
 
-    switch (bits) { /* constant sizes: a plain load each */
+    return _mm256_and_si256(_mm256_srlv_epi32(_mm256_shuffle_epi8(v, pick), shift),
+                            _mm256_set1_epi32((1 << bits) - 1));
+}
+
+/* Codes 8 j to 8 j + 7 of the 32 that lie in the 4 * bits bytes at p, without reading beyond them.
+ * With 2 and 3 bits what lies above the third bit is left in: a permutation ignores it. */
+static inline __m256i codes_8(const uint8_t *p, int j, int bits)
+{
+    switch (bits) {
     case 2:
-        memcpy(&v, p, 2);
-        break;
-    case 3:
-        memcpy(&v, p, 3);
-        break;
+        return _mm256_srlv_epi32(spread_32(p + j / 2 * 4), ramp(j % 2 * 16, 2));
+    case 3: /* the last load begins a byte early */
+        return _mm256_srlv_epi32(spread_32(p + (j < 3 ? 3 * j : 8)), ramp(j < 3 ? 0 : 8, 3));
+    case 4:
+        return _mm256_and_si256(_mm256_srlv_epi32(spread_32(p + 4 * j), ramp(0, 4)),
+                                _mm256_set1_epi32(15));
     case 5:
-        memcpy(&v, p, 5);
-        break;
+        return codes_across(p + (j < 3 ? 0 : 4), j < 3 ? 40 * j : 88, 5);
+    case 6:
+        return codes_across(p + (j < 2 ? 0 : 8), j < 2 ? 48 * j : 48 * j - 64, 6);
     default:
-        memcpy(&v, p, 6);
+        return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(p + 8 * j)));
     }
-    __m256i all = _mm256_shuffle_epi8(_mm256_set1_epi64x((long long)v), pick);
-    return _mm256_and_si256(_mm256_srlv_epi32(all, shift), _mm256_set1_epi32((1 << bits) - 1));
-}
-
-static inline void codes_32(__m256i out[4], const uint8_t *p, int bits)
-{
-    if (bits == 4)
-        codes4_32(out, p);
-    else if (bits == 8)
-        codes8_32(out, p);
-    else
-        for (int i = 0; i < 4; i++)
-            out[i] = codes_8(p + i * bits, bits);
 }
 
 /* scale * code + bias, two roundings. */
@@ -84,23 +77,50 @@ static inline __m256 affine_8(__m256i codes, __m256 scale, __m256 bias)
     return _mm256_add_ps(_mm256_mul_ps(scale, _mm256_cvtepi32_ps(codes)), bias);
 }
 
-static inline __m256 e2m1_8(__m256i codes, __m256 scale)
+/* 32 weights of one group.  With 2 and 3 bits a group has at most eight values: they are computed
+ * once (the compiler moves them out of the caller's loop) and looked up. */
+static inline void affine_32(__m256 w[4], const uint8_t *p, __m256 scale, __m256 bias, int bits)
 {
-    __m256 table = _mm256_setr_ps(0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f);
-    __m256 mag = _mm256_permutevar8x32_ps(table, codes); /* uses the low three bits */
-    __m256i sign = _mm256_slli_epi32(_mm256_and_si256(codes, _mm256_set1_epi32(8)), 28);
-
-    return _mm256_mul_ps(_mm256_xor_ps(mag, _mm256_castsi256_ps(sign)), scale);
+    if (bits <= 3) {
+        __m256i all = _mm256_and_si256(ramp(0, 1), _mm256_set1_epi32((1 << bits) - 1));
+        __m256 value = affine_8(all, scale, bias);
+        for (int j = 0; j < 4; j++)
+            w[j] = _mm256_permutevar8x32_ps(value, codes_8(p, j, bits));
+        return;
+    }
+    for (int j = 0; j < 4; j++)
+        w[j] = affine_8(codes_8(p, j, bits), scale, bias);
 }
 
-/* The code's low seven bits, shifted, are a float16 256 times too small. */
-static inline __m256 e4m3_8(const uint8_t *p, __m256 scale)
+/* 32 nibbles: the magnitude times the scale is looked up, the fourth bit is the sign. */
+static inline void e2m1_32(__m256 w[4], const uint8_t *p, __m256 scale_lo, __m256 scale_hi)
 {
-    __m128i c = _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)p));
-    __m128i h = _mm_or_si128(_mm_slli_epi16(_mm_and_si128(c, _mm_set1_epi16(127)), 7),
-                             _mm_slli_epi16(_mm_and_si128(c, _mm_set1_epi16(128)), 8));
+    __m256 magnitude = _mm256_setr_ps(0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f);
+    __m256 lo = _mm256_mul_ps(magnitude, scale_lo), hi = _mm256_mul_ps(magnitude, scale_hi);
 
-    return _mm256_mul_ps(_mm256_mul_ps(_mm256_cvtph_ps(h), _mm256_set1_ps(256.0f)), scale);
+    for (int j = 0; j < 4; j++) {
+        __m256i v = spread_32(p + 4 * j);
+        __m256 m = _mm256_permutevar8x32_ps(j < 2 ? lo : hi, _mm256_srlv_epi32(v, ramp(0, 4)));
+        __m256i sign = _mm256_and_si256(_mm256_sllv_epi32(v, ramp(28, -4)),
+                                        _mm256_set1_epi32((int)0x80000000u));
+        w[j] = _mm256_xor_ps(m, _mm256_castsi256_ps(sign));
+    }
+}
+
+/* The code's low seven bits, shifted, are a float16 256 times too small; bit 14, where the shift
+ * leaves a copy of the sign, is cleared. */
+static inline void e4m3_32(__m256 w[4], const uint8_t *p, __m256 scale)
+{
+    __m256 factor = _mm256_set1_ps(256.0f);
+
+    for (int j = 0; j < 4; j += 2) {
+        __m256i c = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(p + 8 * j)));
+        __m256i h = _mm256_and_si256(_mm256_slli_epi16(c, 7), _mm256_set1_epi16((short)0xBFFF));
+        __m256 a = _mm256_cvtph_ps(_mm256_castsi256_si128(h));
+        __m256 b = _mm256_cvtph_ps(_mm256_extracti128_si256(h, 1));
+        w[j] = _mm256_mul_ps(_mm256_mul_ps(a, factor), scale);
+        w[j + 1] = _mm256_mul_ps(_mm256_mul_ps(b, factor), scale);
+    }
 }
 
 #endif

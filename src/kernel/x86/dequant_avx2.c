@@ -23,16 +23,21 @@ void auk_f16_to_f32_avx2(float *dst, const uint8_t *src, size_t n)
     auk_f16_to_f32_scalar(dst + i, src + 2 * i, n - i);
 }
 
+static inline void store_32(float *dst, const __m256 w[4])
+{
+    for (int j = 0; j < 4; j++)
+        _mm256_storeu_ps(dst + 8 * j, w[j]);
+}
+
 static inline void dequant_affine(float *dst, const uint8_t *codes, const float *scale,
                                   const float *bias, size_t n, int bits, int group)
 {
     for (size_t i = 0; i < n; i += 32) {
         __m256 s = _mm256_set1_ps(scale[i / (size_t)group]);
         __m256 b = _mm256_set1_ps(bias[i / (size_t)group]);
-        __m256i c[4];
-        codes_32(c, codes + i / 8 * (size_t)bits, bits);
-        for (int j = 0; j < 4; j++)
-            _mm256_storeu_ps(dst + i + 8 * j, affine_8(c[j], s, b));
+        __m256 w[4];
+        affine_32(w, codes + i / 8 * (size_t)bits, s, b, bits);
+        store_32(dst + i, w);
     }
 }
 
@@ -66,12 +71,10 @@ void auk_dequant_e2m1_avx2(float *dst, const uint8_t *codes, const float *scale,
     size_t i = 0;
 
     for (; i + 32 <= n; i += 32) {
-        __m256i c[4];
-        codes4_32(c, codes + i / 2);
-        for (int j = 0; j < 4; j++) {
-            __m256 s = _mm256_set1_ps(scale[(i + 8 * (size_t)j) / (size_t)group]);
-            _mm256_storeu_ps(dst + i + 8 * j, e2m1_8(c[j], s));
-        }
+        __m256 w[4];
+        e2m1_32(w, codes + i / 2, _mm256_set1_ps(scale[i / (size_t)group]),
+                _mm256_set1_ps(scale[(i + 16) / (size_t)group]));
+        store_32(dst + i, w);
     }
     if (i < n)
         auk_dequant_e2m1_scalar(dst + i, codes + i / 2, scale + i / (size_t)group, n - i, group);
@@ -80,8 +83,9 @@ void auk_dequant_e2m1_avx2(float *dst, const uint8_t *codes, const float *scale,
 void auk_dequant_e4m3_avx2(float *dst, const uint8_t *codes, const float *scale, size_t n,
                            int group)
 {
-    for (size_t i = 0; i < n; i += 8) {
-        __m256 s = _mm256_set1_ps(scale[i / (size_t)group]);
-        _mm256_storeu_ps(dst + i, e4m3_8(codes + i, s));
+    for (size_t i = 0; i < n; i += 32) { /* mxfp8's group is 32 */
+        __m256 w[4];
+        e4m3_32(w, codes + i, _mm256_set1_ps(scale[i / (size_t)group]));
+        store_32(dst + i, w);
     }
 }

@@ -16,6 +16,12 @@ static inline float fold(__m256 acc[4])
     return _mm_cvtss_f32(_mm_add_ss(e, _mm_shuffle_ps(e, e, 1)));
 }
 
+static inline void add_32(__m256 acc[4], const __m256 w[4], const float *x)
+{
+    for (int j = 0; j < 4; j++)
+        acc[j] = _mm256_fmadd_ps(w[j], _mm256_loadu_ps(x + 8 * j), acc[j]);
+}
+
 /* The last n < 32 elements of f32 rows, lane by lane. */
 static float finish(__m256 acc[4], const float *a, const float *b, size_t n)
 {
@@ -70,11 +76,9 @@ static inline float dot_affine(const uint8_t *codes, const float *scale, const f
     for (size_t i = 0; i < n; i += (size_t)group) {
         __m256 s = _mm256_set1_ps(*scale++), b = _mm256_set1_ps(*bias++);
         for (size_t k = i; k < i + (size_t)group; k += 32) {
-            __m256i c[4];
-            codes_32(c, codes + k / 8 * (size_t)bits, bits);
-            for (int j = 0; j < 4; j++)
-                acc[j] =
-                    _mm256_fmadd_ps(affine_8(c[j], s, b), _mm256_loadu_ps(x + k + 8 * j), acc[j]);
+            __m256 w[4];
+            affine_32(w, codes + k / 8 * (size_t)bits, s, b, bits);
+            add_32(acc, w, x + k);
         }
     }
     return fold(acc);
@@ -108,13 +112,10 @@ float auk_dot_e2m1_avx2(const uint8_t *codes, const float *scale, const float *x
     size_t i = 0;
 
     for (; i + 32 <= n; i += 32) {
-        __m256i c[4];
-        __m256 s0 = _mm256_set1_ps(scale[i / (size_t)group]);
-        __m256 s1 = _mm256_set1_ps(scale[(i + 16) / (size_t)group]);
-        codes4_32(c, codes + i / 2);
-        for (int j = 0; j < 4; j++)
-            acc[j] = _mm256_fmadd_ps(e2m1_8(c[j], j < 2 ? s0 : s1), _mm256_loadu_ps(x + i + 8 * j),
-                                     acc[j]);
+        __m256 w[4];
+        e2m1_32(w, codes + i / 2, _mm256_set1_ps(scale[i / (size_t)group]),
+                _mm256_set1_ps(scale[(i + 16) / (size_t)group]));
+        add_32(acc, w, x + i);
     }
     if (i == n)
         return fold(acc);
@@ -130,10 +131,9 @@ float auk_dot_e4m3_avx2(const uint8_t *codes, const float *scale, const float *x
                      _mm256_setzero_ps()};
 
     for (size_t i = 0; i < n; i += 32) { /* mxfp8's group is 32 */
-        __m256 s = _mm256_set1_ps(scale[i / (size_t)group]);
-        for (int j = 0; j < 4; j++)
-            acc[j] = _mm256_fmadd_ps(e4m3_8(codes + i + 8 * j, s), _mm256_loadu_ps(x + i + 8 * j),
-                                     acc[j]);
+        __m256 w[4];
+        e4m3_32(w, codes + i, _mm256_set1_ps(scale[i / (size_t)group]));
+        add_32(acc, w, x + i);
     }
     return fold(acc);
 }
