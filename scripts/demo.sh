@@ -18,13 +18,12 @@ show() { # prints a command as the user would type it, then runs it
     "$auklet" "$@"
 }
 
-for file in config.json model.safetensors tokenizer.json chat_template.jinja heldout.txt; do
-    [ -f "$model/$file" ] && continue
-    echo "demo: '$model/$file' is missing: git checkout -- $model" >&2
-    exit 1
-done
-"$auklet" tensors "$model" >/dev/null || {
-    echo "demo: '$model' is damaged: git checkout -- $model" >&2
+sums() { # macOS has shasum, Debian sha256sum
+    if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi
+}
+(cd "$model" && sums -c SHA256SUMS >"$dir/sums" 2>&1) || {
+    grep -v ': OK$' "$dir/sums" >&2 || true
+    echo "demo: '$model' is damaged or incomplete: git checkout -- $model" >&2
     exit 1
 }
 

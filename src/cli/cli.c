@@ -12,9 +12,19 @@
 #include <signal.h>
 #include <unistd.h>
 
+/* The bundled model is part of the repository, so its repair is known. */
+static const char *repair(const auk_err *err)
+{
+    bool file = err->code == AUK_EFORMAT || err->code == AUK_ENOTFOUND || err->code == AUK_EIO;
+
+    return file && strstr(err->msg, "data/miniature") != NULL
+               ? "; 'git checkout -- data/miniature' restores it"
+               : "";
+}
+
 int auk_cli_fail(const auk_err *err)
 {
-    fprintf(stderr, "auklet: %s\n", err->msg);
+    fprintf(stderr, "auklet: %s%s\n", err->msg, repair(err));
     return err->code == AUK_ECANCEL ? 130 : 1;
 }
 
