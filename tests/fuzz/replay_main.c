@@ -20,7 +20,7 @@ static size_t n_inputs;
 static void replay(auk_str input)
 {
     size_t n = input.n ? input.n : 1;
-    uint8_t *block = malloc(n);
+    uint8_t *block = calloc(1, n);
 
     if (block == NULL)
         abort();

@@ -179,10 +179,9 @@ static void check_packed(k_test *t, const auk_kernel *ref, const auk_kernel *cur
 
         for (int pattern = 0; pattern < K_PATTERNS; pattern++) {
             k_fill_bytes(t, codes, bytes);
-            if (p.bits == 8 && !has_bias) /* E4M3 has two NaN */
-                for (size_t j = 0; j < bytes; j++)
-                    codes[j] = (codes[j] & 127u) == 127u ? 0 : codes[j];
             k_fill(t, scale, groups, pattern);
+            if (k_below(t, 2)) /* as files hold them: scale * code is then exact */
+                cur->round_bf16(scale, groups);
             if (has_bias)
                 k_fill(t, bias, groups, pattern);
             k_fill(t, x, p.n, pattern);
@@ -248,7 +247,8 @@ static void bench_rows(k_test *t, const auk_kernel *cur, packed p, row_dot *dot)
     p.scale = p.bias = scale;
     p.x = x;
     p.n = COLS;
-    for (int far = 0; far < 2; far++) {
+    bool slow = cur->cpu_flags == AUK_CPU_SCALAR; /* as fast from memory as from the cache */
+    for (int far = 0; far < (slow ? 1 : 2); far++) {
         size_t rows = (far ? IN_MEMORY : IN_CACHE) / row_bytes;
         uint8_t *codes = k_guarded(t, rows * row_bytes);
         for (size_t i = 0; i < rows * row_bytes; i++) /* no NaN as bf16 or f32 */
