@@ -40,7 +40,11 @@ need git - program git
 need libjansson-dev jansson library jansson
 need nettle-dev nettle library nettle
 need libutf8proc-dev utf8proc library libutf8proc
+need libcurl4-openssl-dev curl library libcurl
 need libedit-dev - library libedit
+need zlib1g-dev zlib library zlib
+need libseccomp-dev - library libseccomp
+need python3 python3 program python3
 need libcmocka-dev cmocka library cmocka
 need bats bats-core program bats
 need clang-format-14 - program clang-format-14

@@ -198,12 +198,14 @@ static int run(const auk_cmd *self, int argc, char **argv)
         rc = auk_engine_open(&e, a.common.arg[0], &opts, &err);
     if (rc == AUK_OK)
         rc = compute(e, &a, ids, n, &err);
+    status = 0;
     if (rc == AUK_OK && a.common.json)
-        auk_cli_print_json(json_pack("{s:s, s:I, s:i}", "schema", "auklet.logits/1", "tokens",
-                                     (json_int_t)n, "vocab", auk_engine_vocab(e)));
+        status =
+            auk_cli_print_json(json_pack("{s:s, s:I, s:i}", "schema", "auklet.logits/1", "tokens",
+                                         (json_int_t)n, "vocab", auk_engine_vocab(e)));
     auk_engine_close(e);
     free(ids);
-    return rc < 0 ? auk_cli_fail(&err) : 0;
+    return rc < 0 ? auk_cli_fail(&err) : status;
 }
 
 const auk_cmd auk_cmd_logits = {

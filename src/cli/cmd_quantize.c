@@ -64,21 +64,17 @@ static int read_words(const auk_cmd *self, quantize_args *a)
     return AUK_OPT_GO;
 }
 
-/* Every module of the result, the unquantized ones with 16 bits and null. */
+/* The quantized modules; all others keep the source's type. */
 static json_t *list_modules(const auk_quant_list *list)
 {
     json_t *out = json_array();
 
     for (size_t i = 0; i < list->n; i++) {
         const auk_quant_module *m = &list->modules[i];
-        json_t *v = json_object();
-        json_object_set_new(v, "path", json_string(m->path));
-        json_object_set_new(v, "bits", json_integer(m->is_quantized ? m->format.bits : 16));
-        json_object_set_new(v, "group_size",
-                            m->is_quantized ? json_integer(m->format.group_size) : json_null());
-        json_object_set_new(
-            v, "mode", m->is_quantized ? json_string(auk_mode_name(m->format.mode)) : json_null());
-        json_array_append_new(out, v);
+        if (m->is_quantized)
+            json_array_append_new(out, json_pack("{s:s, s:i, s:i, s:s}", "path", m->path, "bits",
+                                                 m->format.bits, "group_size", m->format.group_size,
+                                                 "mode", auk_mode_name(m->format.mode)));
     }
     return out;
 }
@@ -108,7 +104,7 @@ static int print_text(const auk_quant_result *r, const char *dst)
            "%.1f s, %s/s read, peak memory %s\n",
            dst, size, source, r->bits_per_weight, (unsigned long long)r->tensors, r->seconds, speed,
            memory);
-    return fflush(stdout) == 0 ? 0 : 1;
+    return 0;
 }
 
 static int run(const auk_cmd *self, int argc, char **argv)

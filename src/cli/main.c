@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command table. */
+#define _POSIX_C_SOURCE 200809L
 #include "cli/cli.h"
 
 #include "base/str.h"
 
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
+#include <unistd.h>
 
 typedef enum group { MAKE, USE, KNOW, STAGES } group;
 
@@ -17,6 +20,8 @@ static const struct {
     {&auk_cmd_run, USE},           {&auk_cmd_tensors, STAGES},  {&auk_cmd_tokenize, STAGES},
     {&auk_cmd_detokenize, STAGES}, {&auk_cmd_render, STAGES},   {&auk_cmd_parse, STAGES},
     {&auk_cmd_logits, STAGES},     {&auk_cmd_generate, STAGES}, {&auk_cmd_version, STAGES},
+    {&auk_cmd_stats, KNOW},        {&auk_cmd_mt19937, STAGES},  {&auk_cmd_extract, STAGES},
+    {&auk_cmd_sandbox, STAGES},
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
 
@@ -99,10 +104,17 @@ static int help(int argc, char **argv)
     return 0;
 }
 
-int main(int argc, char **argv)
+/* A file opened later must not get the number of a standard stream that the caller closed: what is
+ * printed would end up in it. */
+static void hold_streams(void)
 {
-    setlocale(LC_CTYPE, ""); /* for line editing; numbers stay in the C locale */
-    signal(SIGPIPE, SIG_IGN);
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0)
+            _exit(1);
+}
+
+static int dispatch(int argc, char **argv)
+{
     if (argc < 2) {
         print_help();
         return 2;
@@ -116,4 +128,17 @@ int main(int argc, char **argv)
     if (cmd == NULL)
         return unknown(name);
     return cmd->run(cmd, argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+    hold_streams();
+    setlocale(LC_CTYPE, ""); /* for line editing; numbers stay in the C locale */
+    signal(SIGPIPE, SIG_IGN);
+    int status = dispatch(argc, argv);
+    bool lost = fflush(stdout) != 0 || ferror(stdout);
+    if (!lost || (status != 0 && status != 3)) /* a failure has been said already */
+        return status;
+    fprintf(stderr, "auklet: cannot write to standard output\n");
+    return 1;
 }

@@ -111,6 +111,14 @@ static float dot_row(float *tile, const auk_kernel *k, const auk_mat *m, size_t 
     }
 }
 
+/* This thread's part, on a cache line: vectors that straddle two are read twice. */
+static float *tile_of(const auk_work *w)
+{
+    size_t off = (uintptr_t)w->tile % 64 / sizeof *w->tile;
+
+    return w->tile + (off ? 16 - off : 0) + (size_t)auk_pool_self() * w->tile_floats;
+}
+
 static const float *row_of_x(const auk_matmul *job, size_t t)
 {
     return job->x + (job->gather != NULL ? (size_t)job->gather[t] : t) * job->x_stride;
@@ -124,7 +132,7 @@ static void put(const auk_matmul *job, size_t t, size_t row, float v)
 /* Rows [lo, hi), hi - lo <= TILE_ROWS, of one product. */
 static void run_rows(const auk_work *w, const auk_matmul *job, size_t lo, size_t hi)
 {
-    float *tile = w->tile + (size_t)auk_pool_self() * w->tile_floats;
+    float *tile = tile_of(w);
     const auk_mat *m = job->m;
 
     if (job->n == 1) {
@@ -172,19 +180,20 @@ void auk_matmul_run(const auk_work *w, const auk_matmul *jobs, size_t n_jobs)
 
 static size_t tile_floats(size_t max_cols)
 {
-    return TILE_ROWS * max_cols + max_cols / 8 + 16; /* scales and biases of groups of 16 */
+    size_t n = TILE_ROWS * max_cols + max_cols / 8; /* scales and biases of groups of 16 */
+
+    return n / 16 * 16 + 16; /* whole cache lines */
 }
 
 size_t auk_work_bytes(int threads, size_t max_cols)
 {
-    return (size_t)threads * tile_floats(max_cols) * sizeof(float);
+    return ((size_t)threads * tile_floats(max_cols) + 16) * sizeof(float);
 }
 
 int auk_work_init(auk_work *w, const auk_kernel *k, auk_pool *pool, size_t max_cols, auk_err *err)
 {
     *w = (auk_work){.k = k, .pool = pool, .tile_floats = tile_floats(max_cols)};
-    return auk_try_alloc(&w->tile, (size_t)auk_pool_threads(pool) * w->tile_floats, sizeof *w->tile,
-                         err);
+    return auk_try_alloc(&w->tile, auk_work_bytes(auk_pool_threads(pool), max_cols), 1, err);
 }
 
 void auk_work_release(auk_work *w)

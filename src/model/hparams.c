@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 
-#include <math.h>
+#include <float.h>
 
 typedef struct reader {
     const json_t *config;
@@ -42,11 +42,12 @@ static double get_real(reader *r, const char *key, const json_t *v)
 {
     if (v == NULL || r->rc < 0)
         return 1;
-    if (!json_is_number(v) || !(json_number_value(v) > 0)) {
+    double x = json_number_value(v);
+    if (!json_is_number(v) || !(x >= FLT_MIN && x <= FLT_MAX)) { /* it becomes a float */
         r->rc = auk_fail(r->err, AUK_EFORMAT, "'%s': '%s' is not a positive number", r->name, key);
         return 1;
     }
-    return json_number_value(v);
+    return x;
 }
 
 static bool get_bool(reader *r, const char *key)
@@ -165,20 +166,25 @@ static void read_dense(reader *r, auk_hparams *hp)
         hp->dense_width = get_int(r, "prefix_dense_intermediate_size", 1, INT32_MAX / 4);
 }
 
-static int32_t get_id(const json_t *config, const char *key)
+/* v as a token id; -1 when it is none. */
+static int32_t as_id(const json_t *v)
 {
-    const json_t *v = json_object_get(config, key);
     return json_is_integer(v) && json_integer_value(v) >= 0 && json_integer_value(v) <= INT32_MAX
                ? (int32_t)json_integer_value(v)
                : -1;
 }
 
+static void add_eos(auk_hparams *hp, const json_t *v)
+{
+    if (as_id(v) >= 0 && hp->n_eos < (int)(sizeof hp->eos / sizeof *hp->eos))
+        hp->eos[hp->n_eos++] = as_id(v);
+}
+
 static void read_eos(auk_hparams *hp, const json_t *v)
 {
-    if (json_is_integer(v))
-        hp->eos[hp->n_eos++] = (int32_t)json_integer_value(v);
-    for (size_t i = 0; i < json_array_size(v) && i < sizeof hp->eos / sizeof *hp->eos; i++)
-        hp->eos[hp->n_eos++] = (int32_t)json_integer_value(json_array_get(v, i));
+    add_eos(hp, v);
+    for (size_t i = 0; i < json_array_size(v); i++)
+        add_eos(hp, json_array_get(v, i));
 }
 
 static void check_sums(reader *r, const auk_hparams *hp)
@@ -224,8 +230,8 @@ int auk_hparams_read(auk_hparams *out, const json_t *config, const json_t *gener
     read_layer_types(&r, out);
     check_sums(&r, out);
     out->tied = !json_is_false(json_object_get(config, "tie_word_embeddings"));
-    out->bos = get_id(config, "bos_token_id");
-    out->pad = get_id(config, "pad_token_id");
+    out->bos = as_id(json_object_get(config, "bos_token_id"));
+    out->pad = as_id(json_object_get(config, "pad_token_id"));
     read_eos(out, json_object_get(generation, "eos_token_id"));
     if (out->n_eos == 0)
         read_eos(out, json_object_get(config, "eos_token_id"));

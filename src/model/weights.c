@@ -292,8 +292,10 @@ static int load_layer(auk_model *m, int i, auk_err *err)
 
 static bool all_zero(const auk_tensor *t)
 {
-    for (uint64_t i = 0; i < t->bytes; i++)
-        if (t->data[i] != 0 && t->data[i] != 0x80)
+    size_t item = auk_dtype_bytes(t->dtype);
+
+    for (uint64_t i = 0; i < t->bytes; i++) /* the last byte of an element holds its sign */
+        if ((t->data[i] & (i % item == item - 1 ? 0x7F : 0xFF)) != 0)
             return false;
     return true;
 }

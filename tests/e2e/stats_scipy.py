@@ -323,7 +323,8 @@ def check_bootstrap(count):
         rng = random.Random(seed)
         means = [sum(x[rng.randrange(len(x))] for _ in range(len(x))) / len(x)
                  for _ in range(10000)]
-        g = auklet("bootstrap", "--table", ",".join(map(str, t)), "--seed", seed)
+        g = auklet("bootstrap", "--table", ",".join(map(str, t)), "--seed", seed,
+                   "--resamples", 10000)
         lo, hi = numpy.quantile(means, [0.025, 0.975])
         for ours, want in ((g["lo"], lo), (g["hi"], hi), (g["se"], numpy.std(means, ddof=1))):
             same.add(ours, float(want), None, (t, seed))

@@ -133,7 +133,8 @@ static void write_file(const char *name, auk_str text)
 /* Writes model.safetensors, its index and config.json into the (fresh) folder tmp. */
 static void write_folder(const folder *f)
 {
-    auk_buf head = AUK_BUF_INIT(1 << 24), file = AUK_BUF_INIT(1 << 28), index = AUK_BUF_INIT(1 << 24);
+    auk_buf head = AUK_BUF_INIT(1 << 24), file = AUK_BUF_INIT(1 << 28),
+            index = AUK_BUF_INIT(1 << 24);
     auk_buf config = AUK_BUF_INIT(1 << 24);
     uint64_t at = 0;
     auk_err err;
@@ -685,7 +686,8 @@ static void fuse(folder *f, int layer, uint64_t n_experts)
     assert_int_equal(gate_up->bytes, 2 * down->bytes);
     for (size_t i = f->n; i-- > 0;) {
         snprintf(name, sizeof name, "model.layers.%d.mlp.experts.", layer);
-        if (strncmp(f->items[i].name, name, strlen(name)) == 0 && strstr(f->items[i].name, ".weight"))
+        if (strncmp(f->items[i].name, name, strlen(name)) == 0 &&
+            strstr(f->items[i].name, ".weight"))
             drop(f, f->items[i].name);
     }
 }
@@ -724,17 +726,28 @@ static void every_recorded_variant_has_its_answer_here(void **state)
         const char *name;
         bool loads_here;
     } known[] = {
-        {"rewritten", true},          {"no_prefix", true},
-        {"no_prefix_recipe", true},   {"no_prefix_anywhere", true},
-        {"entries_with_mode", true},  {"no_index", true},
-        {"only_quantization", true},  {"only_quantization_config", true},
-        {"no_metadata", true},        {"format_pt", true},
-        {"missing_tensor", false},    {"missing_biases", false},
-        {"missing_scales", false},    {"extra_tensor", false},
-        {"extra_mlp_bias", true},     {"lm_head", false},
-        {"f32_scales", true},         {"e8m0_dtype", true},
-        {"wrong_bits", false},        {"null_entry", true},
-        {"per_expert", true},         {"per_expert_prefixed", true},
+        {"rewritten", true},
+        {"no_prefix", true},
+        {"no_prefix_recipe", true},
+        {"no_prefix_anywhere", true},
+        {"entries_with_mode", true},
+        {"no_index", true},
+        {"only_quantization", true},
+        {"only_quantization_config", true},
+        {"no_metadata", true},
+        {"format_pt", true},
+        {"missing_tensor", false},
+        {"missing_biases", false},
+        {"missing_scales", false},
+        {"extra_tensor", false},
+        {"extra_mlp_bias", true},
+        {"lm_head", false},
+        {"f32_scales", true},
+        {"e8m0_dtype", true},
+        {"wrong_bits", false},
+        {"null_entry", true},
+        {"per_expert", true},
+        {"per_expert_prefixed", true},
         {"no_generation_config", true},
     };
     json_t *recorded = golden_read_json(golden_path("mlx/format/loading.json"));

@@ -143,7 +143,8 @@ static void the_weights_follow_from_the_formula(void **state)
     json_t *tensors = json_object_get(manifest, "tensors");
     auk_buf head = AUK_BUF_INIT(1 << 24);
     uint8_t length[8], *chunk = auk_alloc(2 * CHUNK);
-    char *path = auk_path_join(dir, "model.safetensors"), *config = auk_path_join(dir, "config.json");
+    char *path = auk_path_join(dir, "model.safetensors"),
+         *config = auk_path_join(dir, "config.json");
     const char *name;
     auk_err err;
     (void)state;

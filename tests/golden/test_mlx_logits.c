@@ -113,8 +113,7 @@ static void check_length(auk_engine *e, const char *source, const char *config,
     snprintf(number, sizeof number, "%d", length);
     const json_t *about = json_object_get(json_object_get(manifest, "logits"), key);
     const json_t *which = json_object_get(about, "rows"), *best = json_object_get(about, "argmax");
-    golden_npy want =
-        golden_read_npy(golden_path("mlx/conversions/%s/%s/%s", source, config, key));
+    golden_npy want = golden_read_npy(golden_path("mlx/conversions/%s/%s/%s", source, config, key));
     int32_t *ids = read_ids(json_object_get(all_ids, number), &n);
     assert_int_equal(n, length);
     r.logits = auk_alloc(n * r.vocab * sizeof *r.logits);
@@ -205,8 +204,8 @@ static void check_source(const char *source)
     DIR *d = opendir(dir);
     assert_non_null(d);
     while ((entry = readdir(d)) != NULL)
-        if (golden_exists(golden_path("mlx/conversions/%s/%s/manifest.json", source,
-                                      entry->d_name)))
+        if (golden_exists(
+                golden_path("mlx/conversions/%s/%s/manifest.json", source, entry->d_name)))
             check_conversion(source, entry->d_name, all_ids);
     closedir(d);
     json_decref(all_ids);

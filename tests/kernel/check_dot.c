@@ -244,6 +244,7 @@ static void bench_rows(k_test *t, const auk_kernel *cur, packed p, row_dot *dot)
 
     k_fill(t, x, COLS, K_NORMAL);
     k_fill(t, scale, COLS / 16, K_NORMAL);
+    cur->round_bf16(scale, COLS / 16); /* as files hold them */
     p.scale = p.bias = scale;
     p.x = x;
     p.n = COLS;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Folders of safetensors files, made byte by byte: what opens, what is refused and in which words. */
+/* Folders of safetensors files, made byte by byte: what opens, what is refused and in which words.
+ */
 #define _POSIX_C_SOURCE 200809L
 #include "base/file.h"
 #include "base/mem.h"
@@ -99,17 +100,18 @@ static void refuses_header(const char *header, size_t n, int code, const char *w
 }
 
 #define ENTRY(name, dtype, shape, begin, end)                                                      \
-    "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" #begin          \
-    "," #end "]}"
+    "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" #begin "," #end \
+    "]}"
 
 static void tensors_are_listed_by_name_with_their_bytes(void **state)
 {
     (void)state;
 
-    write_shard("model.safetensors",
-                "{\"__metadata__\":{\"format\":\"mlx\"}," ENTRY("b", "F32", "[2,3]", 0, 24) "," ENTRY(
-                    "a", "BF16", "[5]", 24, 34) "," ENTRY("empty", "U8", "[0,7]", 34, 34) "}",
-                34);
+    write_shard(
+        "model.safetensors",
+        "{\"__metadata__\":{\"format\":\"mlx\"}," ENTRY("b", "F32", "[2,3]", 0, 24) "," ENTRY(
+            "a", "BF16", "[5]", 24, 34) "," ENTRY("empty", "U8", "[0,7]", 34, 34) "}",
+        34);
     auk_checkpoint *ck = opens();
     assert_int_equal(auk_checkpoint_count(ck), 3);
     assert_true(auk_str_is(auk_checkpoint_at(ck, 0)->name, "a"));
@@ -169,7 +171,8 @@ static void impossible_entries_are_refused(void **state)
                    "overflowing");
     refuses_header("{" ENTRY("w", "U8", "[4294967296,4294967297]", 0, 4) "}", 4, AUK_EFORMAT,
                    "overflowing");
-    refuses_header("{" ENTRY("w", "F32", "[99999999999999999999]", 0, 4) "}", 4, AUK_EFORMAT, "JSON");
+    refuses_header("{" ENTRY("w", "F32", "[99999999999999999999]", 0, 4) "}", 4, AUK_EFORMAT,
+                   "JSON");
     refuses_header("{" ENTRY("w", "F32", "[1,1,1,1,1,1,1,1,1]", 0, 4) "}", 4, AUK_ENOTSUP,
                    "dimensions");
     refuses_header("{" ENTRY("w", "F33", "[1]", 0, 4) "}", 4, AUK_ENOTSUP, "dtype");
@@ -227,8 +230,9 @@ static void the_index_says_which_files_count(void **state)
 
 static void an_index_that_disagrees_with_its_shards_is_refused(void **state)
 {
-    static const char *const outside[] = {"../one.safetensors", "/one.safetensors",
-                                          "sub/one.safetensors", "", ".one.safetensors", "..",
+    static const char *const outside[] = {"../one.safetensors",    "/one.safetensors",
+                                          "sub/one.safetensors",   "",
+                                          ".one.safetensors",      "..",
                                           "one\\u0000.safetensors"};
     char text[256];
     (void)state;

@@ -105,12 +105,12 @@ static void the_released_configuration_is_read_key_by_key(void **state)
 static void every_key_with_a_treacherous_default_is_required(void **state)
 {
     static const char *const keys[] = {
-        "hidden_size",       "num_hidden_layers",     "num_attention_heads",
-        "head_dim",          "num_key_value_heads",   "vocab_size",
-        "sliding_window",    "intermediate_size",     "max_position_embeddings",
-        "num_experts",       "num_experts_per_tok",   "num_shared_experts",
-        "norm_topk_prob",    "rms_norm_eps",          "prefix_dense_intermediate_size",
-        "logit_scale",       "first_k_dense_replace", "layer_types",
+        "hidden_size",    "num_hidden_layers",     "num_attention_heads",
+        "head_dim",       "num_key_value_heads",   "vocab_size",
+        "sliding_window", "intermediate_size",     "max_position_embeddings",
+        "num_experts",    "num_experts_per_tok",   "num_shared_experts",
+        "norm_topk_prob", "rms_norm_eps",          "prefix_dense_intermediate_size",
+        "logit_scale",    "first_k_dense_replace", "layer_types",
         "rope_theta",
     };
     (void)state;
@@ -138,10 +138,14 @@ static void other_architectures_are_named(void **state)
     static const struct {
         const char *key, *value;
     } other[] = {
-        {"model_type", "\"cohere2\""},      {"model_type", "7"},
-        {"attention_bias", "true"},         {"use_qk_norm", "true"},
-        {"use_parallel_block", "false"},    {"hidden_act", "\"gelu\""},
-        {"rotary_pct", "0.5"},              {"rope_scaling", "{\"type\": \"yarn\"}"},
+        {"model_type", "\"cohere2\""},
+        {"model_type", "7"},
+        {"attention_bias", "true"},
+        {"use_qk_norm", "true"},
+        {"use_parallel_block", "false"},
+        {"hidden_act", "\"gelu\""},
+        {"rotary_pct", "0.5"},
+        {"rope_scaling", "{\"type\": \"yarn\"}"},
         {"expert_selection_fn", "\"softmax\""},
     };
     (void)state;
@@ -195,8 +199,8 @@ static void values_of_the_wrong_kind_are_refused(void **state)
     (void)state;
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        const char *word = strcmp(wrong[i].key, "num_key_value_heads") == 0 ? "kv heads"
-                                                                            : wrong[i].key;
+        const char *word =
+            strcmp(wrong[i].key, "num_key_value_heads") == 0 ? "kv heads" : wrong[i].key;
         refused(with(wrong[i].key, wrong[i].value), AUK_EFORMAT, word);
     }
 }
@@ -207,8 +211,7 @@ static void an_unknown_layer_type_is_named_with_its_place(void **state)
     refused(with("layer_types", "[\"full_attention\", \"sliding_attention\", \"mamba\","
                                 " \"sliding_attention\", \"full_attention\"]"),
             AUK_ENOTSUP, "layer_types[2] is 'mamba'");
-    refused(with("layer_types", "[\"full_attention\", 1, 2, 3, 4]"), AUK_ENOTSUP,
-            "layer_types[1]");
+    refused(with("layer_types", "[\"full_attention\", 1, 2, 3, 4]"), AUK_ENOTSUP, "layer_types[1]");
 }
 
 static void a_configuration_is_an_object(void **state)

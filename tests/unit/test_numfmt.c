@@ -65,10 +65,8 @@ static void names_and_modes_are_one_to_one(void **state)
 
 static void zeros_become_the_modes_own_sizes(void **state)
 {
-    static const auk_numfmt want[] = {{AUK_AFFINE, 4, 64},
-                                      {AUK_MXFP4, 4, 32},
-                                      {AUK_MXFP8, 8, 32},
-                                      {AUK_NVFP4, 4, 16}};
+    static const auk_numfmt want[] = {
+        {AUK_AFFINE, 4, 64}, {AUK_MXFP4, 4, 32}, {AUK_MXFP8, 8, 32}, {AUK_NVFP4, 4, 16}};
     auk_err err;
     (void)state;
 
@@ -90,10 +88,10 @@ static void exactly_the_formats_of_the_table_are_taken(void **state)
                 auk_err err = {0};
                 int b = bits ? bits : mode == AUK_MXFP8 ? 8 : 4;
                 int g = group ? group : mode == AUK_AFFINE ? 64 : mode == AUK_NVFP4 ? 16 : 32;
-                bool want = mode == AUK_AFFINE
-                                ? b >= 2 && b <= 8 && b != 7 && (g == 32 || g == 64 || g == 128)
-                                : b == (mode == AUK_MXFP8 ? 8 : 4) &&
-                                      g == (mode == AUK_NVFP4 ? 16 : 32);
+                bool want =
+                    mode == AUK_AFFINE
+                        ? b >= 2 && b <= 8 && b != 7 && (g == 32 || g == 64 || g == 128)
+                        : b == (mode == AUK_MXFP8 ? 8 : 4) && g == (mode == AUK_NVFP4 ? 16 : 32);
                 int rc = auk_numfmt_check(&f, &err);
                 if ((rc == AUK_OK) != want || (rc < 0) != (err.msg[0] != 0))
                     fail_msg("mode %d, %d bits, groups of %d: %d", mode, bits, group, rc);

@@ -100,6 +100,27 @@ static void log2_is_the_librarys(void **state)
         }
 }
 
+/* The short cuts around the logarithm, for every bfloat16 and around every limit they use. */
+static void exponents_are_those_of_the_logarithm(void **state)
+{
+    static const uint32_t limits[] = {0x2D4000u, 0x3504F3u, 0x3D2000u, 0, 0x7FFFFFu};
+    (void)state;
+
+    for (int step = AUK_STEP_BF16; step <= AUK_STEP_F32; step++) {
+        auk_fp_rule rule = {.rounding = AUK_ROUND_CPU};
+        rule.step = step == 0 ? AUK_STEP_BF16 : step == 1 ? AUK_STEP_F16 : AUK_STEP_F32;
+        for (uint32_t h = 1; h < 0x7F80u; h++)
+            for (size_t i = 0; i < 5 + 1; i++) {
+                uint32_t u = i == 5 ? h << 16 : (h << 16 & 0x7F800000u) + limits[i] + h % 5 - 2;
+                float r = auk_bits_f32(u), l = auk_fp_log2(r);
+                if (!(r > 0) || !isfinite(r))
+                    continue;
+                assert_int_equal(auk_fp_exponent_cpu(r, &rule), (int)rintf(auk_fp_round(l, &rule)));
+                assert_int_equal(auk_fp_exponent(r), (int)roundf(l));
+            }
+    }
+}
+
 /* The vector kernels round by adding the float below 0.5 and truncating. */
 static void adding_almost_half_rounds_halves_up(void **state)
 {
@@ -208,6 +229,7 @@ int main(void)
         cmocka_unit_test(metal_steps_are_its_comparisons),
         cmocka_unit_test(e4m3_is_the_nearest_value),
         cmocka_unit_test(log2_is_the_librarys),
+        cmocka_unit_test(exponents_are_those_of_the_logarithm),
         cmocka_unit_test(adding_almost_half_rounds_halves_up),
         cmocka_unit_test(a_recipe_gives_more_bits_to_these_25_layers),
         cmocka_unit_test(without_a_recipe_attention_and_router_stay),

@@ -225,10 +225,14 @@ static void top_k_shares_out_what_it_leaves_out(void **state)
 static void settings_outside_their_range_are_refused(void **state)
 {
     static const auk_sample_options bad[] = {
-        {.temperature = -0.1f, .top_p = 1},        {.temperature = 101, .top_p = 1},
-        {.temperature = NAN, .top_p = 1},          {.temperature = INFINITY, .top_p = 1},
-        {.temperature = 1, .top_p = 0},            {.temperature = 1, .top_p = 1.01f},
-        {.temperature = 1, .top_p = NAN},          {.temperature = 1, .top_p = -1},
+        {.temperature = -0.1f, .top_p = 1},
+        {.temperature = 101, .top_p = 1},
+        {.temperature = NAN, .top_p = 1},
+        {.temperature = INFINITY, .top_p = 1},
+        {.temperature = 1, .top_p = 0},
+        {.temperature = 1, .top_p = 1.01f},
+        {.temperature = 1, .top_p = NAN},
+        {.temperature = 1, .top_p = -1},
         {.temperature = 1, .top_p = 1, .top_k = -1},
     };
     (void)state;

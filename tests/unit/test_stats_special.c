@@ -138,7 +138,7 @@ static void large_binomials_keep_their_digits(void **state)
 
     for (size_t i = 0; i < COUNT(rows); i++)
         near(auk_stats_binomial_half(rows[i].n, rows[i].k), rows[i].want, 1e-12);
-    near(auk_stats_binomial_half(1000, 1), auk_stats_binomial_half(1000, 999), 1e-15);
+    near(auk_stats_binomial_half(1000, 1), auk_stats_binomial_half(1000, 999), 1e-12);
     assert_true(auk_stats_binomial_half(2000, 0) == 0);
 }
 

@@ -73,6 +73,19 @@ static inline int auk_fp_exponent(float r)
     return (int)roundf(auk_fp_log2(r));
 }
 
+/* The same for the CPU: the logarithm is rounded to the input's type first, halves go to even.  Up
+ * to 2^31 and down to 2^-32 a bfloat16 logarithm is off by at most 1/16, so beyond that distance
+ * from the half nothing but the side counts. */
+static inline int auk_fp_exponent_cpu(float r, const auk_fp_rule *rule)
+{
+    uint32_t bits = auk_f32_bits(r), m = bits & 0x7FFFFFu;
+    int e = (int)(bits >> 23) - 127;
+
+    if (e >= -31 && e <= 30 && (m < 0x2D4000u || m > 0x3D2000u)) /* 2^0.4368, 2^0.5632 */
+        return e + (m > 0x3504F3u);
+    return (int)rintf(auk_fp_round(auk_fp_log2(r), rule));
+}
+
 static inline unsigned auk_f32_to_e4m3(float x)
 {
     uint32_t u = auk_f32_bits(x), a = u & 0x7FFFFFFFu, sign = u >> 24 & 0x80u;
@@ -102,7 +115,7 @@ static inline uint8_t auk_fp_scale(float *s, float amax, const auk_fp_rule *rule
         n = r > 0.0f ? auk_fp_exponent(r) : -127;
         n = n < -127 ? -127 : n;
     } else {
-        n = r > 0.0f ? (int)rintf(auk_fp_round(auk_fp_log2(r), rule)) : 0;
+        n = r > 0.0f ? auk_fp_exponent_cpu(r, rule) : 0;
     }
     *s = auk_fp_pow2(n);
     if (!metal)

@@ -5,6 +5,7 @@
 #define AUK_KERNEL_CODES_AVX2_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -71,25 +72,49 @@ static inline __m256i codes_8(const uint8_t *p, int j, int bits)
     }
 }
 
-/* scale * code + bias, two roundings. */
-static inline __m256 affine_8(__m256i codes, __m256 scale, __m256 bias)
+/* scale * code + bias, two roundings.  Fused only where the product is exact: the same bits. */
+static inline __m256 affine_8(__m256i codes, __m256 scale, __m256 bias, bool fused)
 {
-    return _mm256_add_ps(_mm256_mul_ps(scale, _mm256_cvtepi32_ps(codes)), bias);
+    __m256 c = _mm256_cvtepi32_ps(codes);
+
+    return fused ? _mm256_fmadd_ps(scale, c, bias) : _mm256_add_ps(_mm256_mul_ps(scale, c), bias);
+}
+
+/* True when scale * code is exact for every scale and any code of up to 8 bits: no scale has more
+ * than 16 significant bits (all that were stored as bfloat16 or float16) or could overflow. */
+static inline bool products_are_exact(const float *scale, size_t n)
+{
+    __m256i low = _mm256_setzero_si256(), mask = _mm256_set1_epi32(0x7FFFFFFF), top = low;
+    uint32_t rest = 0, u;
+
+    for (; n >= 8; n -= 8, scale += 8) {
+        __m256i s = _mm256_loadu_si256((const __m256i *)scale);
+        low = _mm256_or_si256(low, s);
+        top = _mm256_max_epi32(top, _mm256_and_si256(s, mask));
+    }
+    for (; n > 0; n--, scale++) {
+        memcpy(&u, scale, sizeof u);
+        rest |= (u & 0xFF) | ((u & 0x7FFFFFFF) >= 0x77800000); /* 2^112 */
+    }
+    __m256i bad = _mm256_or_si256(_mm256_and_si256(low, _mm256_set1_epi32(0xFF)),
+                                  _mm256_cmpgt_epi32(top, _mm256_set1_epi32(0x777FFFFF)));
+    return rest == 0 && _mm256_testz_si256(bad, bad);
 }
 
 /* 32 weights of one group.  With 2 and 3 bits a group has at most eight values: they are computed
  * once (the compiler moves them out of the caller's loop) and looked up. */
-static inline void affine_32(__m256 w[4], const uint8_t *p, __m256 scale, __m256 bias, int bits)
+static inline void affine_32(__m256 w[4], const uint8_t *p, __m256 scale, __m256 bias, int bits,
+                             bool fused)
 {
     if (bits <= 3) {
         __m256i all = _mm256_and_si256(ramp(0, 1), _mm256_set1_epi32((1 << bits) - 1));
-        __m256 value = affine_8(all, scale, bias);
+        __m256 value = affine_8(all, scale, bias, false);
         for (int j = 0; j < 4; j++)
             w[j] = _mm256_permutevar8x32_ps(value, codes_8(p, j, bits));
         return;
     }
     for (int j = 0; j < 4; j++)
-        w[j] = affine_8(codes_8(p, j, bits), scale, bias);
+        w[j] = affine_8(codes_8(p, j, bits), scale, bias, fused);
 }
 
 /* 32 nibbles: the magnitude times the scale is looked up, the fourth bit is the sign. */

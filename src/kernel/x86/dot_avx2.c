@@ -66,9 +66,9 @@ float auk_dot_bf16_avx2(const uint8_t *w, const float *x, size_t n)
     return finish(acc, tail, x + i, n - i);
 }
 
-/* One copy per number of bits, so that each loop has constants only. */
+/* One copy per number of bits and way to round, so that each loop has constants only. */
 static inline float dot_affine(const uint8_t *codes, const float *scale, const float *bias,
-                               const float *x, size_t n, int bits, int group)
+                               const float *x, size_t n, int bits, int group, bool fused)
 {
     __m256 acc[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
                      _mm256_setzero_ps()};
@@ -77,7 +77,7 @@ static inline float dot_affine(const uint8_t *codes, const float *scale, const f
         __m256 s = _mm256_set1_ps(*scale++), b = _mm256_set1_ps(*bias++);
         for (size_t k = i; k < i + (size_t)group; k += 32) {
             __m256 w[4];
-            affine_32(w, codes + k / 8 * (size_t)bits, s, b, bits);
+            affine_32(w, codes + k / 8 * (size_t)bits, s, b, bits, fused);
             add_32(acc, w, x + k);
         }
     }
@@ -87,34 +87,40 @@ static inline float dot_affine(const uint8_t *codes, const float *scale, const f
 float auk_dot_affine_avx2(const uint8_t *codes, const float *scale, const float *bias,
                           const float *x, size_t n, int bits, int group)
 {
+    bool fused = products_are_exact(scale, n / (size_t)group);
+
     switch (bits) {
     case 2:
-        return dot_affine(codes, scale, bias, x, n, 2, group);
+        return dot_affine(codes, scale, bias, x, n, 2, group, false);
     case 3:
-        return dot_affine(codes, scale, bias, x, n, 3, group);
+        return dot_affine(codes, scale, bias, x, n, 3, group, false);
     case 4:
-        return dot_affine(codes, scale, bias, x, n, 4, group);
+        return fused ? dot_affine(codes, scale, bias, x, n, 4, group, true)
+                     : dot_affine(codes, scale, bias, x, n, 4, group, false);
     case 5:
-        return dot_affine(codes, scale, bias, x, n, 5, group);
+        return fused ? dot_affine(codes, scale, bias, x, n, 5, group, true)
+                     : dot_affine(codes, scale, bias, x, n, 5, group, false);
     case 6:
-        return dot_affine(codes, scale, bias, x, n, 6, group);
+        return fused ? dot_affine(codes, scale, bias, x, n, 6, group, true)
+                     : dot_affine(codes, scale, bias, x, n, 6, group, false);
     default:
-        return dot_affine(codes, scale, bias, x, n, 8, group);
+        return fused ? dot_affine(codes, scale, bias, x, n, 8, group, true)
+                     : dot_affine(codes, scale, bias, x, n, 8, group, false);
     }
 }
 
-/* Groups of 16 (nvfp4) end in the middle of a block of 32 lanes. */
-float auk_dot_e2m1_avx2(const uint8_t *codes, const float *scale, const float *x, size_t n,
-                        int group)
+/* Groups of 16 (nvfp4) end in the middle of a block of 32 lanes; others are multiples of 32. */
+static inline float dot_e2m1(const uint8_t *codes, const float *scale, const float *x, size_t n,
+                             int group)
 {
     __m256 acc[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
                      _mm256_setzero_ps()};
     size_t i = 0;
 
     for (; i + 32 <= n; i += 32) {
-        __m256 w[4];
-        e2m1_32(w, codes + i / 2, _mm256_set1_ps(scale[i / (size_t)group]),
-                _mm256_set1_ps(scale[(i + 16) / (size_t)group]));
+        __m256 w[4], lo = _mm256_set1_ps(scale[i / (size_t)group]);
+        __m256 hi = group == 16 ? _mm256_set1_ps(scale[i / 16 + 1]) : lo;
+        e2m1_32(w, codes + i / 2, lo, hi);
         add_32(acc, w, x + i);
     }
     if (i == n)
@@ -124,16 +130,31 @@ float auk_dot_e2m1_avx2(const uint8_t *codes, const float *scale, const float *x
     return finish(acc, tail, x + i, n - i);
 }
 
+float auk_dot_e2m1_avx2(const uint8_t *codes, const float *scale, const float *x, size_t n,
+                        int group)
+{
+    switch (group) { /* a division by a variable takes longer than the 32 weights */
+    case 16:
+        return dot_e2m1(codes, scale, x, n, 16);
+    case 32:
+        return dot_e2m1(codes, scale, x, n, 32);
+    default:
+        return dot_e2m1(codes, scale, x, n, group);
+    }
+}
+
 float auk_dot_e4m3_avx2(const uint8_t *codes, const float *scale, const float *x, size_t n,
                         int group)
 {
     __m256 acc[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
                      _mm256_setzero_ps()};
 
-    for (size_t i = 0; i < n; i += 32) { /* mxfp8's group is 32 */
-        __m256 w[4];
-        e4m3_32(w, codes + i, _mm256_set1_ps(scale[i / (size_t)group]));
-        add_32(acc, w, x + i);
+    for (size_t i = 0; i < n; i += (size_t)group) { /* mxfp8's group is 32 */
+        __m256 w[4], s = _mm256_set1_ps(*scale++);
+        for (size_t k = i; k < i + (size_t)group; k += 32) {
+            e4m3_32(w, codes + k, s);
+            add_32(acc, w, x + k);
+        }
     }
     return fold(acc);
 }

@@ -237,14 +237,22 @@ static inline __m256 round_step_8(__m256 x, const auk_fp_rule *rule)
     return rule->step == AUK_STEP_F16 ? _mm256_cvtph_ps(_mm256_cvtps_ph(x, 0)) : x;
 }
 
-/* 8 elements over their scale; by the reciprocal on Metal, where it is exact for powers of two and
- * part of the rule for nvfp4. */
-SPECIALIZED __m256 scaled_8(__m256 w, float s, const bool metal, const auk_fp_rule *rule)
+/* What 8 elements are multiplied by to divide by their scale.  On Metal this is the rule; on the
+ * CPU it is the same for powers of two, as long as the reciprocal is one as well. */
+static inline bool has_inverse(float s, auk_mode mode)
+{
+    return mode != AUK_NVFP4 && s >= 0x1p-126f;
+}
+
+SPECIALIZED __m256 scaled_8(__m256 w, float s, const auk_mode mode, const bool metal,
+                            const auk_fp_rule *rule)
 {
     if (metal)
         return _mm256_mul_ps(w, _mm256_set1_ps(s == 0.0f ? 0.0f : 1.0f / s));
     if (s == 0.0f)
         return _mm256_setzero_ps();
+    if (has_inverse(s, mode))
+        return round_step_8(_mm256_mul_ps(w, _mm256_set1_ps(1.0f / s)), rule);
     return round_step_8(_mm256_div_ps(w, _mm256_set1_ps(s)), rule);
 }
 
@@ -269,7 +277,7 @@ SPECIALIZED void fp_32(uint8_t *codes, uint8_t *scale, const float *w, const auk
         s[1] = s[0];
     }
     for (int i = 0; i < 4; i++) {
-        v[i] = scaled_8(v[i], s[i / 2], metal, rule);
+        v[i] = scaled_8(v[i], s[i / 2], mode, metal, rule);
         most = _mm256_max_ps(most, abs_8(v[i]));
         c[i] = mode == AUK_MXFP8 ? e4m3_codes_8(v[i]) : e2m1_codes_8(v[i], steps, metal);
     }

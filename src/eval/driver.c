@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Python that runs inside a box, as text for -c.  Descriptor 3 brings the work: sys.path (a
+ * folder a line), an empty line, a name, an empty line, then the program. */
+#include "eval/driver.h"
+#include "eval/eval.h"
+
+const char auk_script_plain[] =
+    "import sys, __main__\n"
+    "with open(3, 'rb') as f:\n"
+    "    path, name, text = f.read().split(b'\\n\\n', 2)\n"
+    "sys.path[:] = path.decode('utf-8', 'surrogateescape').split('\\n')\n"
+    "sys.argv[:] = [name.decode('utf-8', 'surrogateescape')]\n"
+    "text = compile(text, sys.argv[0], 'exec', dont_inherit=True)\n"
+    "space = __main__.__dict__\n"
+    "for key in ('sys', '__main__', 'f', 'path', 'name'):\n"
+    "    space.pop(key, None)\n"
+    "space['__file__'] = __import__('sys').argv[0]\n"
+    "exec(space.pop('text'), space.pop('space'))\n";
+
+/* Requests "<bytes of entry> <bytes of text>\n" entry text; answers "cd\n", c and d 0 or 1. */
+const char auk_script_checker[] =
+    "import sys\n"
+    "sys.stderr = None\n"
+    "if hasattr(sys, 'set_int_max_str_digits'):\n"
+    "    sys.set_int_max_str_digits(0)\n"
+    "def names(stmts):\n"
+    "    for s in stmts:\n"
+    "        kind = type(s).__name__\n"
+    "        if kind in ('FunctionDef', 'AsyncFunctionDef', 'ClassDef'):\n"
+    "            yield s.name\n"
+    "            continue\n"
+    "        for t in getattr(s, 'targets', None) or [getattr(s, 'target', None)]:\n"
+    "            for e in getattr(t, 'elts', [t]):\n"
+    "                if type(e).__name__ == 'Name':\n"
+    "                    yield e.id\n"
+    "        if kind in ('Import', 'ImportFrom'):\n"
+    "            for a in s.names:\n"
+    "                yield a.asname or a.name.split('.')[0]\n"
+    "        for part in ('body', 'orelse', 'finalbody'):\n"
+    "            yield from names(getattr(s, part, []) if kind != 'Expr' else [])\n"
+    "        for h in getattr(s, 'handlers', []):\n"
+    "            yield from names(h.body)\n"
+    "def look(text, entry):\n"
+    "    try:\n"
+    "        compile(text, 'answer', 'exec', dont_inherit=True)\n"
+    "        tree = compile(text, 'answer', 'exec', 1024, True)\n"
+    "        return b'11\\n' if not entry or entry in set(names(tree.body)) else b'10\\n'\n"
+    "    except BaseException:\n"
+    "        return b'00\\n'\n"
+    "f, out = open(3, 'rb'), open(4, 'wb', 0)\n"
+    "while True:\n"
+    "    head = f.readline().split()\n"
+    "    if len(head) != 2:\n"
+    "        break\n"
+    "    entry = f.read(int(head[0])).decode('utf-8', 'replace')\n"
+    "    out.write(look(f.read(int(head[1])), entry))\n";

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* driver.h - the Python texts that run inside boxes. */
+#ifndef AUK_EVAL_DRIVER_H
+#define AUK_EVAL_DRIVER_H
+
+extern const char auk_script_checker[]; /* compiles what it is sent: pychecker.c */
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* eval.h - from a model's answer to a verdict: the program in the answer, a box that runs it, the
+ * data sets, and result lines that survive a kill.
+ *
+ * Programs that a model wrote run nowhere but in an auk_box.  Objects here belong to one thread;
+ * an auk_python and an auk_sandbox are read-only once made.  What the parts mean, and where they
+ * differ from other harnesses: docs/eval.md. */
+#ifndef AUK_EVAL_EVAL_H
+#define AUK_EVAL_EVAL_H
+
+#include "base/buf.h"
+#include "base/json.h"
+
+/* ---- the interpreter ---------------------------------------------------------------------- */
+
+/* The user's python3, asked once what it consists of. */
+typedef struct auk_python {
+    char *exe;     /* owned: the real file, links followed */
+    char *version; /* owned: "3.11.2" */
+    char *path;    /* owned: its sys.path, one folder a line */
+    char **roots;  /* owned: folders it needs outside /usr and /lib, outermost only */
+    size_t n_roots;
+} auk_python;
+
+/* Runs `name` (NULL: "python3"), looked up in PATH.  AUK_ENOTFOUND when there is none. */
+AUK_MUST_CHECK int auk_python_find(auk_python **out, const char *name, auk_err *err);
+void auk_python_free(auk_python *py);
+
+/* ---- the sandbox -------------------------------------------------------------------------- */
+
+/* How far a program is shut in; docs/eval.md says what each level stops. */
+typedef enum auk_level {
+    AUK_LEVEL_A, /* Linux: namespaces, private root, Landlock, seccomp, limits */
+    AUK_LEVEL_B, /* Linux without user namespaces: Landlock, seccomp, limits */
+    AUK_LEVEL_C, /* macOS: sandbox-exec, limits */
+    AUK_LEVEL_D, /* limits alone: no protection */
+} auk_level;
+
+char auk_level_letter(auk_level level);
+const char *auk_level_text(auk_level level); /* "namespaces, private root, ..." */
+
+typedef struct auk_sandbox auk_sandbox;
+
+typedef struct auk_sandbox_options {
+    const char *level; /* NULL: the best that works here; "A" ... "D": that one or failure */
+    bool unsafe;       /* level D is acceptable */
+} auk_sandbox_options;
+
+/* Finds out by trying which level works.  Borrows py.  Fails with AUK_ENOTSUP and the reason when
+ * only level D is left and `unsafe` is not set. */
+AUK_MUST_CHECK int auk_sandbox_open(auk_sandbox **out, const auk_python *py,
+                                    const auk_sandbox_options *opts, auk_err *err);
+void auk_sandbox_close(auk_sandbox *sb);
+auk_level auk_sandbox_level(const auk_sandbox *sb);
+const auk_python *auk_sandbox_python(const auk_sandbox *sb);
+
+/* Why the levels above the one reached did not work, "" when none was tried in vain. */
+const char *auk_sandbox_why(const auk_sandbox *sb);
+
+typedef struct auk_limits {
+    int wall_ms, cpu_s;
+    uint64_t memory_bytes; /* address space of the one process a program is */
+    uint64_t output_bytes; /* of standard output and error together; more kills */
+} auk_limits;
+
+auk_limits auk_limits_defaults(void); /* 8 s wall, 6 s CPU, 1 GiB, 256 KiB */
+
+typedef enum auk_end {
+    AUK_END_EXITED,   /* "exited" */
+    AUK_END_SIGNALED, /* "signaled": by itself */
+    AUK_END_TIMEOUT,  /* "timeout": the wall clock or the CPU limit */
+    AUK_END_OUTPUT,   /* "output": wrote too much */
+    AUK_END_MEMORY,   /* "memory": killed by the system for want of it */
+} auk_end;
+
+const char *auk_end_name(auk_end end);
+
+typedef struct auk_box_result {
+    auk_end end;
+    int exit_code; /* -1 when a signal ended it */
+    int signal;    /* 0 when it exited */
+    uint64_t wall_ns, cpu_ns;
+    auk_buf out, err; /* standard output and error, as far as kept */
+    auk_buf verdict;  /* what it wrote to descriptor 4 */
+} auk_box_result;
+
+void auk_box_result_release(auk_box_result *r);
+
+/* One program on its way.  `script` is Python text for -c, the driver; the program itself is
+ * `data`, readable on descriptor 3.  Both are copied before the call returns. */
+typedef struct auk_box auk_box;
+AUK_MUST_CHECK int auk_box_start(auk_box **out, const auk_sandbox *sb, const char *script,
+                                 auk_str data, const auk_limits *limits, auk_err *err);
+
+/* Waits until at least one of n boxes is done (NULL entries are skipped) or timeout_ms passed;
+ * -1 waits as long as it takes. */
+void auk_box_pump(auk_box *const *boxes, size_t n, int timeout_ms);
+bool auk_box_done(const auk_box *box);
+
+/* The result of a box that is done; frees it.  AUK_EIO when the box could not be set up. */
+AUK_MUST_CHECK int auk_box_finish(auk_box_result *out, auk_box *box, auk_err *err);
+
+/* Kills and frees a box that is not wanted any more; NULL is a no-op. */
+void auk_box_abort(auk_box *box);
+
+/* start, pump, finish */
+AUK_MUST_CHECK int auk_box_run(auk_box_result *out, const auk_sandbox *sb, const char *script,
+                               auk_str data, const auk_limits *limits, auk_err *err);
+
+/* The driver of `sandbox -- FILE.py`: descriptor 3 holds sys.path (a line each), an empty line,
+ * the script's name, an empty line and the script. */
+extern const char auk_script_plain[];
+
+/* ---- the attack list ---------------------------------------------------------------------- */
+
+typedef struct auk_attack_result {
+    const char *name; /* "fork-bomb" */
+    bool stopped;
+    char by[160]; /* what stopped it: "fork: EPERM; nothing left over" */
+} auk_attack_result;
+
+#define AUK_MAX_ATTACKS 64
+
+/* Runs every attack and looks, from outside, at what it left behind. */
+AUK_MUST_CHECK int auk_sandbox_selftest(auk_attack_result *out, size_t *n, const auk_sandbox *sb,
+                                        auk_err *err);
+
+/* ---- the program in an answer ------------------------------------------------------------- */
+
+/* Whether a text compiles as Python and binds `entry` at its top level.  `entry` may be empty:
+ * then what compiles also counts as defining it. */
+typedef struct auk_syntax {
+    int (*check)(void *ctx, bool *compiles, bool *defines, auk_str text, auk_str entry,
+                 auk_err *err);
+    void *ctx;
+} auk_syntax;
+
+/* A Python in a box of its own that only compiles, started anew when a text kills it. */
+typedef struct auk_pychecker auk_pychecker;
+AUK_MUST_CHECK int auk_pychecker_open(auk_pychecker **out, const auk_sandbox *sb, auk_err *err);
+void auk_pychecker_close(auk_pychecker *c);
+auk_syntax auk_pychecker_syntax(auk_pychecker *c); /* borrows c */
+
+typedef struct auk_extract_input {
+    auk_str prompt;      /* goes in front where it is Python that begins the entry point */
+    auk_str entry_point; /* may be empty */
+    auk_str answer;      /* everything the model wrote, markers and all */
+    bool cut;            /* it ended at the token limit or was stopped in a loop */
+    bool is_section;     /* `answer` is the answer section alone: no markers to look for */
+    bool strict;         /* a whole function stands alone: no prompt in front */
+} auk_extract_input;
+
+typedef enum auk_extract_status {
+    AUK_EXTRACT_OK,        /* "ok" */
+    AUK_EXTRACT_TRUNCATED, /* "truncated": cut before any answer began */
+    AUK_EXTRACT_NO_CODE,   /* "no_code" */
+} auk_extract_status;
+
+const char *auk_extract_status_name(auk_extract_status s);
+
+/* Whether a finish reason says that an answer was cut ("length", "max_tokens") or stopped in a
+ * loop ("repetition_guard", "loop"). */
+bool auk_finish_is_cut(auk_str finish);
+bool auk_finish_is_loop(auk_str finish);
+
+/* Appends the program to `program` (nothing unless AUK_EXTRACT_OK) and makes *trace, an object
+ * that tells how it was found; the caller drops its reference. */
+AUK_MUST_CHECK int auk_extract(auk_buf *program, json_t **trace, auk_extract_status *status,
+                               const auk_extract_input *in, const auk_syntax *syntax, auk_err *err);
+
+#endif
