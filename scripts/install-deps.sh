@@ -40,6 +40,7 @@ need git - program git
 need libjansson-dev jansson library jansson
 need nettle-dev nettle library nettle
 need libutf8proc-dev utf8proc library libutf8proc
+need libsqlite3-dev sqlite library sqlite3
 need libcurl4-openssl-dev curl library libcurl
 need libedit-dev - library libedit
 need zlib1g-dev zlib library zlib

@@ -65,7 +65,7 @@ static int draw_sample(auk_mt19937 *mt, const uint64_t *v)
     int rc = auk_try_alloc(&x, (size_t)v[1] + 1, sizeof *x, &err);
     if (rc == AUK_OK)
         rc = auk_mt19937_sample(x, mt, v[0], (size_t)v[1], &err);
-    int status = rc < 0 ? auk_cli_fail(&err) : print(x, (size_t)v[1], mt, 0);
+    int status = rc != AUK_OK ? auk_cli_fail(&err) : print(x, (size_t)v[1], mt, 0);
     free(x);
     return status;
 }

@@ -104,7 +104,7 @@ static int read_table(pair *p, const auk_cmd *self, const stats_args *a)
     int rc = read_files(p, a, &err);
     if (rc == AUK_OK)
         rc = auk_tally_table(&p->table, &p->excluded, &p->a, &p->b, &err);
-    return rc < 0 ? auk_cli_fail(&err) : AUK_OPT_GO;
+    return rc != AUK_OK ? auk_cli_fail(&err) : AUK_OPT_GO;
 }
 
 /* One run's file with one sample per task becomes k of n. */
@@ -260,7 +260,7 @@ static int wilson(const auk_cmd *self, const stats_args *a)
     int rc = a->a != NULL ? count_file(&k, &n, a->a, &err) : AUK_OK;
     if (rc == AUK_OK)
         rc = auk_stats_wilson(&i, k, n, a->level, &err);
-    if (rc < 0)
+    if (rc != AUK_OK)
         return fail(self, a, &err);
     double rate = (double)k / (double)n;
     if (!a->common.json) {
@@ -379,12 +379,15 @@ static int tost(const auk_cmd *self, const stats_args *a)
 
     if (!(a->margin > 0 && a->margin < 1))
         return auk_cli_usage(self, "tost wants --margin, between 0 and 1: 0.015 is 1.5 points");
+    if (a->level <= 0.5)
+        return auk_cli_usage(self, "option '--level': %.9g is not above 0.5, as tost wants it",
+                             a->level);
     int status = read_table(&in, self, a);
     if (status == AUK_OPT_GO) {
         int rc = auk_stats_tost(&r, &in.table, a->margin, a->level, &err);
         if (rc == AUK_OK)
             rc = auk_stats_tost_tasks(&tasks, &in.table, a->margin, a->level, a->power, &err);
-        if (rc < 0) {
+        if (rc != AUK_OK) {
             status = fail(self, a, &err);
         } else {
             auk_stats_tost_say(&text, &r, tasks, a->power);
@@ -420,7 +423,7 @@ static int print_estimate(const auk_cmd *self, const stats_args *a, const char *
 
     int rc = a->a != NULL ? mean_of_file(&value, &tasks, estimate, a, &err)
                           : estimate(&value, a->n, a->c, a->k, &err);
-    if (rc < 0)
+    if (rc != AUK_OK)
         return fail(self, a, &err);
     if (a->common.json) {
         json_t *out = begin(name);
@@ -547,6 +550,9 @@ static int bootstrap(const auk_cmd *self, const stats_args *a)
     auk_err err;
     int rc;
 
+    if (a->resamples < AUK_BOOTSTRAP_LEAST || a->resamples > AUK_BOOTSTRAP_MOST)
+        return auk_cli_usage(self, "option '--resamples': %" PRIu64 " is not within %d to %d",
+                             a->resamples, AUK_BOOTSTRAP_LEAST, AUK_BOOTSTRAP_MOST);
     if (a->table != NULL) {
         int status = read_table(&in, self, a);
         if (status != AUK_OPT_GO)
@@ -557,7 +563,7 @@ static int bootstrap(const auk_cmd *self, const stats_args *a)
         rc = bootstrap_files(&r, &n, &in, &opts, a, &err);
     }
     pair_release(&in);
-    return rc < 0 ? fail(self, a, &err) : print_bootstrap(a, &r, n, in.excluded);
+    return rc != AUK_OK ? fail(self, a, &err) : print_bootstrap(a, &r, n, in.excluded);
 }
 
 /* ---- the command -------------------------------------------------------------------------- */

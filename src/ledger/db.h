@@ -50,6 +50,10 @@ AUK_MUST_CHECK int auk_entry_parse(auk_entry *out, auk_buf *text, const char *na
 AUK_MUST_CHECK int auk_entry_check_headline(const auk_entry *e, auk_headline_fn *headline,
                                             auk_err *err);
 
+/* The one record `name` means. */
+AUK_MUST_CHECK int auk_ledger_find(uint64_t *seq, char id[AUK_SHA256_HEX], auk_ledger *l,
+                                   const char *name, auk_err *err);
+
 /* Adds a parsed record inside the caller's transaction. */
 AUK_MUST_CHECK int auk_ledger_add(bool *added, auk_ledger *l, const auk_entry *e, auk_err *err);
 

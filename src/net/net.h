@@ -186,8 +186,8 @@ typedef struct auk_pull_file {
 } auk_pull_file;
 
 typedef struct auk_pull_result {
-    char *output;        /* owned; the folder or file */
-    char *revision;      /* owned; the commit, or what was asked for; NULL for a URL */
+    char *output;         /* owned; the folder or file */
+    char *revision;       /* owned; the commit, or what was asked for; NULL for a URL */
     auk_pull_file *files; /* owned; by path */
     size_t n_files;
     uint64_t bytes, fetched_bytes;
@@ -202,8 +202,8 @@ AUK_MUST_CHECK int auk_pull_repo(auk_pull_result *out, const char *repo,
                                  const auk_pull_options *opts, auk_err *err);
 
 /* Fetches one file, resumable in the same way. */
-AUK_MUST_CHECK int auk_pull_url(auk_pull_result *out, const char *url,
-                                const auk_pull_options *opts, auk_err *err);
+AUK_MUST_CHECK int auk_pull_url(auk_pull_result *out, const char *url, const auk_pull_options *opts,
+                                auk_err *err);
 void auk_pull_release(auk_pull_result *r);
 
 #endif

@@ -35,7 +35,7 @@ int auk_stats_bootstrap(auk_bootstrap *out, const double *x, size_t n,
     int rc = check(n, opts, err);
     if (rc == AUK_OK)
         rc = auk_try_alloc(&means, resamples, sizeof *means, err);
-    if (rc < 0)
+    if (rc != AUK_OK)
         return rc;
     auk_mt19937_init(&mt, opts->seed);
     for (size_t r = 0; r < resamples; r++) {
@@ -60,7 +60,7 @@ int auk_stats_bootstrap_paired(auk_bootstrap *out, const auk_paired *t,
     double *x = NULL;
 
     int rc = auk_stats_wald(&checked, t, opts->level, err); /* the table is possible */
-    if (rc < 0)
+    if (rc != AUK_OK)
         return rc;
     size_t n = (size_t)(t->a + t->b + t->c + t->d);
     rc = check(n, opts, err);

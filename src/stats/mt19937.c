@@ -129,7 +129,7 @@ static int sample_from_pool(uint64_t *out, auk_mt19937 *mt, uint64_t n, size_t k
     uint64_t *pool = NULL;
 
     int rc = auk_try_alloc(&pool, (size_t)n, sizeof *pool, err);
-    if (rc < 0)
+    if (rc != AUK_OK)
         return rc;
     for (uint64_t i = 0; i < n; i++)
         pool[i] = i;
@@ -162,7 +162,7 @@ static int sample_by_set(uint64_t *out, auk_mt19937 *mt, uint64_t n, size_t k, a
     while (size < 2 * k)
         size *= 2;
     int rc = auk_try_alloc(&slots, size, sizeof *slots, err);
-    if (rc < 0)
+    if (rc != AUK_OK)
         return rc;
     for (size_t i = 0; i < k; i++) {
         uint64_t j;

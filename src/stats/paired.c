@@ -35,7 +35,7 @@ int auk_stats_mcnemar(auk_mcnemar *out, const auk_paired *t, auk_err *err)
     double n, below = 0;
 
     int rc = check_table(&n, t, err);
-    if (rc < 0)
+    if (rc != AUK_OK)
         return rc;
     *out = (auk_mcnemar){1, 1};
     if (t->b == t->c)
@@ -55,10 +55,13 @@ int auk_stats_mcnemar_fewest(unsigned *out, double level, auk_err *err)
     double p = 1;
 
     int rc = auk_stats_check_share(level, "level", err);
-    if (rc < 0)
+    if (rc != AUK_OK)
         return rc;
-    for (*out = 1; p >= 1 - level; p /= 2)
+    *out = 1;
+    while (p >= 1 - level) { /* 2^(1 - *out) */
+        p /= 2;
         ++*out;
+    }
     return AUK_OK;
 }
 
@@ -89,7 +92,7 @@ int auk_stats_newcombe_paired(auk_interval *out, const auk_paired *t, double lev
     int rc = check_table(&n, t, err);
     if (rc == AUK_OK)
         rc = auk_stats_level_z(&z, level, err);
-    if (rc < 0)
+    if (rc != AUK_OK)
         return rc;
     auk_stats_wilson_arms(&below1, &above1, t->a + t->b, (uint64_t)n, z);
     auk_stats_wilson_arms(&below2, &above2, t->a + t->c, (uint64_t)n, z);
@@ -114,7 +117,7 @@ static int normal_interval(auk_interval *out, const auk_paired *t, double level,
     int rc = check_table(&n, t, err);
     if (rc == AUK_OK)
         rc = auk_stats_level_z(&z, level, err);
-    if (rc < 0)
+    if (rc != AUK_OK)
         return rc;
     n += 4 * half;
     double d = difference(t, n);
@@ -153,7 +156,7 @@ int auk_stats_tost(auk_tost *out, const auk_paired *t, double margin, double lev
     double n;
 
     int rc = check_tost(t, margin, level, &n, err);
-    if (rc < 0)
+    if (rc != AUK_OK)
         return rc;
     *out = (auk_tost){.difference = difference(t, n), .margin = margin, .level = level};
     out->se = paired_se((double)t->b, (double)t->c, n);
@@ -200,7 +203,7 @@ int auk_stats_tost_tasks(double *out, const auk_paired *t, double margin, double
     int rc = check_tost(t, margin, level, &n, err);
     if (rc == AUK_OK)
         rc = auk_stats_check_share(power, "power", err);
-    if (rc < 0)
+    if (rc != AUK_OK)
         return rc;
     double z = auk_stats_normal_upper_quantile(1 - level) +
                auk_stats_normal_upper_quantile((1 - power) / 2);

@@ -39,7 +39,7 @@ int auk_stats_wilson(auk_interval *out, uint64_t k, uint64_t n, double level, au
     int rc = check_counts(k, n, err);
     if (rc == AUK_OK)
         rc = auk_stats_level_z(&z, level, err);
-    if (rc < 0)
+    if (rc != AUK_OK)
         return rc;
     double count = (double)n, p = (double)k / count, q = (double)(n - k) / count;
     double zz = z * z / count, root = radical(p, q, zz);
@@ -67,7 +67,7 @@ int auk_stats_newcombe(auk_interval *out, uint64_t k1, uint64_t n1, uint64_t k2,
         rc = check_counts(k2, n2, err);
     if (rc == AUK_OK)
         rc = auk_stats_level_z(&z, level, err);
-    if (rc < 0)
+    if (rc != AUK_OK)
         return rc;
     auk_stats_wilson_arms(&below1, &above1, k1, n1, z);
     auk_stats_wilson_arms(&below2, &above2, k2, n2, z);

@@ -24,7 +24,7 @@ int auk_stats_passk(double *out, uint64_t n, uint64_t c, uint64_t k, auk_err *er
     double hit = 0;
 
     int rc = check_samples(n, c, k, err);
-    if (rc < 0)
+    if (rc != AUK_OK)
         return rc;
     if (n - c < k)
         hit = 1;
@@ -38,7 +38,7 @@ int auk_stats_passhatk(double *out, uint64_t n, uint64_t c, uint64_t k, auk_err 
 {
     int rc = check_samples(n, c, k, err);
 
-    if (rc < 0)
+    if (rc != AUK_OK)
         return rc;
     if (k > c) {
         *out = 0;
@@ -79,7 +79,7 @@ int auk_stats_holm(double *adjusted, const double *p, size_t m, auk_err *err)
             return auk_fail(err, AUK_EINVAL, "p-value %zu, %.9g, is not within 0 to 1", i + 1,
                             p[i]);
     int rc = auk_try_alloc(&order, m, sizeof *order, err);
-    if (rc < 0)
+    if (rc != AUK_OK)
         return rc;
     for (size_t i = 0; i < m; i++)
         order[i] = (ranked){p[i], i};

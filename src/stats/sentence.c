@@ -19,7 +19,7 @@ int auk_stats_compare(auk_comparison *out, const auk_paired *t, double level, do
         rc = auk_stats_smallest_difference(&c.smallest, t, level, power, err);
     if (rc == AUK_OK)
         rc = auk_stats_mcnemar_fewest(&c.fewest, level, err);
-    if (rc < 0)
+    if (rc != AUK_OK)
         return rc;
     double n = (double)(t->a + t->b + t->c + t->d);
     c.rate_a = (double)(t->a + t->b) / n;

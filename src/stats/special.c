@@ -101,8 +101,10 @@ static double stirling_error(double n)
 {
     double below = 0;
 
-    for (; n < 16; n++) /* what a step of n by one changes */
+    while (n < 16) { /* what a step of n by one changes */
         below += (n + 0.5) * auk_stats_log((n + 1) / n) - 1;
+        n++;
+    }
     double s = 1 / (n * n);
     return below +
            (1.0 / 12 - (1.0 / 360 - (1.0 / 1260 - (1.0 / 1680 - s / 1188) * s) * s) * s) / n;

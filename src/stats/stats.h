@@ -9,7 +9,7 @@
  *
  * Numbers.  Counts are at most AUK_STATS_MAX_COUNT.  Only + - * / and sqrt are used, with an
  * exponential and a logarithm of our own, so results have the same bits on every machine.  Bounds
- * of intervals are within 1e-14 of the exact value, relative to the bound or to the interval's
+ * of intervals are within 2e-12 of the exact value, relative to the bound or to the interval's
  * width, whichever is larger; probabilities within a relative 5e-12 down to 1e-300 (1e-10 for
  * counts above a million); below 1e-308 they fade to 0.
  *

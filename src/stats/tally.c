@@ -38,7 +38,7 @@ static int add(rows *r, const row *one, auk_err *err)
         size_t cap = r->cap > 0 ? 2 * r->cap : 256;
         row *bigger = NULL;
         int rc = auk_try_alloc(&bigger, cap, sizeof *bigger, err);
-        if (rc < 0)
+        if (rc != AUK_OK)
             return rc;
         if (r->n > 0)
             memcpy(bigger, r->p, r->n * sizeof *bigger);
@@ -97,16 +97,16 @@ static int read_object(rows *r, const json_t *v, size_t line, auk_err *err)
     if (!json_is_object(v))
         return bad(r, line, "not a JSON object", err);
     int rc = note_data(r, v, line, err);
-    if (rc < 0 || (id == NULL && json_object_get(v, "schema") != NULL))
+    if (rc != AUK_OK || (id == NULL && json_object_get(v, "schema") != NULL))
         return rc;
     if (task.n == 0 || memchr(task.p, 0, task.n) != NULL)
         return bad(r, line, "task_id is not a text", err);
     rc = read_verdict(r, &one, v, err);
-    if (rc < 0)
+    if (rc != AUK_OK)
         return rc;
     one.task = auk_strndup(task.p, task.n);
     rc = add(r, &one, err);
-    if (rc < 0)
+    if (rc != AUK_OK)
         free(one.task);
     return rc;
 }
@@ -141,7 +141,7 @@ static int read_lines(rows *r, auk_str text, auk_err *err)
         const char *end = memchr(text.p, '\n', text.n);
         size_t n = end != NULL ? (size_t)(end - text.p) : text.n;
         int rc = read_line(r, (auk_str){text.p, n}, line, end != NULL, err);
-        if (rc < 0)
+        if (rc != AUK_OK)
             return rc;
         text = auk_str_from(text, end != NULL ? n + 1 : n);
     }
@@ -171,8 +171,8 @@ static int gather(auk_tally *out, rows *r, auk_err *err)
                             "'%s' has sample %lld of '%s' twice, in lines %zu and %zu", r->path,
                             (long long)one->sample, one->task, before->line, one->line);
         if (!again) {
-            out->p[out->n++] = (auk_task_tally){.task = one->task};
-            one->task = auk_strndup(one->task, strlen(one->task));
+            char *task = auk_strndup(one->task, strlen(one->task));
+            out->p[out->n++] = (auk_task_tally){.task = task};
         }
         auk_task_tally *o = &out->p[out->n - 1];
         o->n++;
@@ -189,14 +189,16 @@ int auk_tally_read(auk_tally *out, const char *path, auk_err *err)
     auk_map map;
 
     int rc = auk_map_open(&map, path, err);
-    if (rc < 0)
+    if (rc != AUK_OK)
         goto out;
     rc = read_lines(&r, (auk_str){(const char *)map.p, map.n}, err);
     auk_map_close(&map);
-    if (rc == AUK_OK && r.n == 0)
-        rc = auk_fail(err, AUK_EFORMAT, "'%s' holds no result", path);
-    if (rc < 0)
+    if (rc != AUK_OK)
         goto out;
+    if (r.p == NULL) {
+        rc = auk_fail(err, AUK_EFORMAT, "'%s' holds no result", path);
+        goto out;
+    }
     qsort(r.p, r.n, sizeof *r.p, by_task);
     rc = auk_try_alloc(&o.p, r.n, sizeof *o.p, err);
     if (rc == AUK_OK)
@@ -237,7 +239,7 @@ int auk_tally_count(uint64_t *k, uint64_t *n, const auk_tally *t, auk_err *err)
 {
     int rc = one_sample(t, err);
 
-    if (rc < 0)
+    if (rc != AUK_OK)
         return rc;
     *k = *n = 0;
     for (size_t i = 0; i < t->n; i++) {
@@ -261,7 +263,7 @@ int auk_tally_mean(double *out, size_t *tasks, const auk_tally *t, auk_estimate_
             return auk_fail(err, AUK_EINVAL, "'%s' has %llu samples of '%s', k is %llu", t->name,
                             (unsigned long long)task->n, task->task, (unsigned long long)k);
         int rc = estimate(&one, task->n, task->passed, k, err);
-        if (rc < 0)
+        if (rc != AUK_OK)
             return rc;
         sum += one;
         n++;
@@ -323,7 +325,7 @@ int auk_tally_table(auk_paired *out, size_t *excluded, const auk_tally *a, const
         rc = one_sample(a, err);
     if (rc == AUK_OK)
         rc = one_sample(b, err);
-    if (rc < 0)
+    if (rc != AUK_OK)
         return rc;
     *excluded = 0;
     for (size_t i = 0; i < a->n; i++) {
@@ -348,7 +350,7 @@ int auk_tally_differences(double **out, size_t *n, size_t *excluded, const auk_t
     *n = *excluded = 0;
     if (rc == AUK_OK)
         rc = auk_try_alloc(out, a->n, sizeof **out, err);
-    if (rc < 0)
+    if (rc != AUK_OK)
         return rc;
     for (size_t i = 0; i < a->n; i++) {
         const auk_task_tally *x = &a->p[i], *y = &b->p[i];

@@ -204,6 +204,20 @@ static void the_same_seed_gives_the_same_bounds(void **state)
     assert_true(fabs(a.interval.lo - c.interval.lo) < 0.01);
 }
 
+static void a_table_is_zeros_ones_minus_ones_zeros(void **state)
+{
+    auk_bootstrap_options opts = auk_bootstrap_defaults();
+    auk_paired t = {3, 2, 1, 4}, none = {0, 0, 0, 0};
+    double x[10] = {0, 0, 0, 1, 1, -1};
+    auk_bootstrap a, b;
+    (void)state;
+
+    assert_int_equal(auk_stats_bootstrap(&a, x, 10, &opts, NULL), AUK_OK);
+    assert_int_equal(auk_stats_bootstrap_paired(&b, &t, &opts, NULL), AUK_OK);
+    assert_memory_equal(&a, &b, sizeof a);
+    assert_int_equal(auk_stats_bootstrap_paired(&b, &none, &opts, NULL), AUK_EINVAL);
+}
+
 static void values_without_spread_have_a_bootstrap_without_width(void **state)
 {
     auk_bootstrap_options opts = auk_bootstrap_defaults();
@@ -248,6 +262,7 @@ int main(void)
         cmocka_unit_test(holm_is_capped_at_1_and_leaves_a_single_p_alone),
         cmocka_unit_test(what_is_no_probability_is_refused),
         cmocka_unit_test(the_same_seed_gives_the_same_bounds),
+        cmocka_unit_test(a_table_is_zeros_ones_minus_ones_zeros),
         cmocka_unit_test(values_without_spread_have_a_bootstrap_without_width),
         cmocka_unit_test(few_resamples_and_endless_ones_are_refused),
     };

@@ -243,6 +243,36 @@ static void several_samples_make_no_table_but_differences(void **state)
     auk_tally_release(&y);
 }
 
+static void one_file_gives_a_count_and_a_mean(void **state)
+{
+    auk_tally once = good(path_a, PASS("1") FAIL("2") BROKEN("3") PASS("4"));
+    auk_tally twice =
+        good(path_b, "{\"task_id\": \"1\", \"sample\": 1, \"passed\": true}\n"
+                     "{\"task_id\": \"2\", \"sample\": 1, \"passed\": true}\n" PASS("1") FAIL("2"));
+    auk_tally broken = good(path_a, BROKEN("1"));
+    uint64_t k, n;
+    size_t tasks;
+    double x;
+    auk_err err;
+    (void)state;
+
+    assert_int_equal(auk_tally_count(&k, &n, &once, NULL), AUK_OK);
+    assert_true(k == 2 && n == 3);
+    assert_int_equal(auk_tally_count(&k, &n, &twice, NULL), AUK_EINVAL);
+    assert_int_equal(auk_tally_mean(&x, &tasks, &twice, auk_stats_passk, 1, NULL), AUK_OK);
+    assert_true(x == 0.75 && tasks == 2);
+    assert_int_equal(auk_tally_mean(&x, &tasks, &twice, auk_stats_passhatk, 2, NULL), AUK_OK);
+    assert_true(x == 0.5 && tasks == 2);
+    assert_int_equal(auk_tally_mean(&x, &tasks, &once, auk_stats_passk, 1, NULL), AUK_OK);
+    assert_int_equal(tasks, 3);
+    assert_int_equal(auk_tally_mean(&x, &tasks, &twice, auk_stats_passk, 3, &err), AUK_EINVAL);
+    assert_non_null(strstr(err.msg, "has 2 samples of '1', k is 3"));
+    assert_int_equal(auk_tally_mean(&x, &tasks, &broken, auk_stats_passk, 1, NULL), AUK_EINVAL);
+    auk_tally_release(&once);
+    auk_tally_release(&twice);
+    auk_tally_release(&broken);
+}
+
 static void many_tasks_are_read(void **state)
 {
     auk_buf text = AUK_BUF_INIT((size_t)1 << 24);
@@ -273,6 +303,7 @@ int main(void)
         cmocka_unit_test(different_tasks_are_refused),
         cmocka_unit_test(different_data_are_refused),
         cmocka_unit_test(several_samples_make_no_table_but_differences),
+        cmocka_unit_test(one_file_gives_a_count_and_a_mean),
         cmocka_unit_test(many_tasks_are_read),
     };
 
