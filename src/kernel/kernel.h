@@ -29,7 +29,8 @@ typedef struct auk_kernel {
     unsigned cpu_flags; /* what the table was made for */
 
     /* Dot products of n elements with x.  *_affine, *_e2m1 and *_e4m3 take one row of packed codes
-     * and the row's scales and biases as floats, one per `group` codes (a multiple of 16). */
+     * and the row's scales and biases as floats, one per `group` codes: a multiple of 32, or 16 for
+     * e2m1.  n is a multiple of group. */
     float (*dot_f32)(const float *a, const float *b, size_t n);
     float (*dot_bf16)(const uint8_t *w, const float *x, size_t n);
     float (*dot_affine)(const uint8_t *codes, const float *scale, const float *bias, const float *x,
@@ -38,6 +39,11 @@ typedef struct auk_kernel {
                       int group);
     float (*dot_e4m3)(const uint8_t *codes, const float *scale, const float *x, size_t n,
                       int group);
+
+    /* y[t * y_stride + r] = dot_f32(row r of a, x[t]) for r < rows and t < n_x; a is rows x n,
+     * without gaps.  Faster than one by one when both are several. */
+    void (*dot_tile)(float *y, size_t y_stride, const float *a, size_t rows, const float *const *x,
+                     size_t n_x, size_t n);
 
     /* The same weights as floats.  dot_X(w, x) is dot_f32(dequant_X(w), x), to the bit. */
     void (*bf16_to_f32)(float *dst, const uint8_t *src, size_t n);

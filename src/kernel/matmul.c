@@ -7,6 +7,7 @@
 /* Rows of one range.  With several x, their dequantized values (8 KB each at 2048 columns) stay in
  * the second-level cache while every x passes by. */
 #define TILE_ROWS 16
+#define TILE_X 12 /* x whose addresses are collected for one call */
 
 size_t auk_mat_bytes_per_row(const auk_mat *m)
 {
@@ -142,10 +143,15 @@ static void run_rows(const auk_work *w, const auk_matmul *job, size_t lo, size_t
     }
     for (size_t r = lo; r < hi; r++)
         dequant_row(tile + (r - lo) * m->cols, tile + TILE_ROWS * m->cols, w->k, m, r);
-    for (size_t t = 0; t < job->n; t++) {
-        const float *x = row_of_x(job, t);
-        for (size_t r = lo; r < hi; r++)
-            put(job, t, r, w->k->dot_f32(tile + (r - lo) * m->cols, x, m->cols));
+    for (size_t t = 0; t < job->n; t += TILE_X) {
+        const float *x[TILE_X];
+        size_t n = job->n - t < TILE_X ? job->n - t : TILE_X;
+        float *y = job->y + t * job->y_stride + lo;
+        for (size_t i = 0; i < n; i++)
+            x[i] = row_of_x(job, t + i);
+        w->k->dot_tile(y, job->y_stride, tile, hi - lo, x, n, m->cols);
+        for (size_t i = 0; i < n && job->round_bf16; i++)
+            w->k->round_bf16(y + i * job->y_stride, hi - lo);
     }
 }
 

@@ -6,6 +6,7 @@
 #include "base/half.h"
 
 #include <math.h>
+#include <string.h>
 
 static const int all_bits[] = {2, 3, 4, 5, 6, 8};
 static const size_t all_groups[] = {1, 2, 3, 5, 8, 13, 16, 32}; /* how many in a row */
@@ -66,6 +67,38 @@ static void check_dot_bf16(k_test *t, const auk_kernel *ref, const auk_kernel *c
         }
         k_release(t);
     }
+}
+
+/* Every number of rows and of x up to two more than any tile holds; y has room
+ * between its rows. */
+static void check_dot_tile(k_test *t, const auk_kernel *ref, const auk_kernel *cur)
+{
+    static const size_t lengths[] = {1, 31, 32, 33, 96, 127, 128, 160, 768, 2048};
+    enum { MAX_ROWS = 9, MAX_X = 8, STRIDE = 11 };
+
+    for (size_t i = 0; i < COUNT(lengths); i++)
+        for (size_t rows = 1; rows <= MAX_ROWS; rows++) {
+            size_t n = lengths[i], y_bytes = MAX_X * STRIDE * sizeof(float);
+            float *a = k_guarded(t, rows * n * sizeof *a), *xs[MAX_X];
+            float *got = k_guarded(t, y_bytes), *want = k_guarded(t, y_bytes);
+            const float *x[MAX_X];
+            int pattern = (int)(rows % K_PATTERNS);
+
+            k_fill(t, a, rows * n, pattern);
+            for (int j = 0; j < MAX_X; j++) {
+                x[j] = xs[j] = k_guarded(t, n * sizeof **xs);
+                k_fill(t, xs[j], n, pattern);
+            }
+            for (size_t n_x = 0; n_x <= MAX_X; n_x++) {
+                for (size_t j = 0; j < n_x; j++)
+                    for (size_t r = 0; r < rows; r++)
+                        want[j * STRIDE + r] = ref->dot_f32(a + r * n, x[j], n);
+                memset(got, 0, y_bytes);
+                cur->dot_tile(got, STRIDE, a, rows, x, n_x, n);
+                k_same_bits(t, got, want, y_bytes, n, pattern);
+            }
+            k_release(t);
+        }
 }
 
 /* ---- packed rows: slot and oracle per format, one loop for all ----------------------------- */
@@ -271,6 +304,27 @@ static void bench_dot_f32(k_test *t, const auk_kernel *cur)
     bench_rows(t, cur, (packed){.name = "f32", .bits = 32}, run_f32);
 }
 
+/* 16 rows and 12 x, as auk_matmul_run calls it; bytes are those of the rows. */
+static void bench_dot_tile(k_test *t, const auk_kernel *cur)
+{
+    float *a = k_guarded(t, 16 * COLS * sizeof *a), *b = k_guarded(t, 12 * COLS * sizeof *b);
+    float *y = k_guarded(t, (size_t)16 * 12 * sizeof *y);
+    const float *x[12];
+    char what[64];
+
+    k_fill(t, a, 16 * COLS, K_NORMAL);
+    k_fill(t, b, 12 * COLS, K_NORMAL);
+    for (size_t i = 0; i < 12; i++)
+        x[i] = b + i * COLS;
+    for (size_t n_x = 1; n_x <= 12; n_x += n_x < 4 ? 1 : 4) {
+        snprintf(what, sizeof what, "16 rows, %zu x", n_x);
+        double ops = 2.0 * 16 * (double)(COLS * n_x);
+        for (k_bench_start(t, what, 16.0 * 4 * COLS, ops); k_bench_more(t);)
+            cur->dot_tile(y, 16, a, 16, x, n_x, COLS);
+    }
+    k_release(t);
+}
+
 static void bench_dot_bf16(k_test *t, const auk_kernel *cur)
 {
     bench_rows(t, cur, (packed){.name = "bf16", .bits = 16}, run_bf16);
@@ -301,6 +355,7 @@ int main(int argc, char **argv)
 {
     static const k_case cases[] = {
         {K_SLOT(dot_f32), check_dot_f32, bench_dot_f32},
+        {K_SLOT(dot_tile), check_dot_tile, bench_dot_tile},
         {K_SLOT(dot_bf16), check_dot_bf16, bench_dot_bf16},
         {K_SLOT(dot_affine), check_dot_affine, bench_dot_affine},
         {K_SLOT(dot_e2m1), check_dot_e2m1, bench_dot_e2m1},

@@ -143,3 +143,58 @@ float auk_dot_e4m3_neon(const uint8_t *codes, const float *scale, const float *x
         }
     return fold(acc);
 }
+
+/* ---- several rows and several x at once ---------------------------------------------------- */
+
+/* The lanes are independent of each other, so eight of them are taken through the whole row before
+ * the next eight: 4 rows and 2 x then need 16 registers for sums instead of 64, and each value
+ * that is loaded is used two or four times. */
+#define TILE_R 4
+#define TILE_T 2
+
+typedef float32x4_t tile_lanes[TILE_T][TILE_R][8];
+
+/* lane[..][j] and lane[..][j + 1] over the first `whole` columns, a multiple of 32. */
+static inline void add_tile(tile_lanes lane, int j, const float *a, const float *const *x, size_t n,
+                            size_t whole)
+{
+    float32x4_t acc[TILE_T][TILE_R][2];
+
+    for (int i = 0; i < TILE_T * TILE_R * 2; i++)
+        acc[i / 8][i / 2 % 4][i % 2] = vdupq_n_f32(0.0f);
+    for (size_t i = 4 * (size_t)j; i < whole; i += 32)
+        for (int h = 0; h < 2; h++) {
+            float32x4_t v0 = vld1q_f32(x[0] + i + 4 * h), v1 = vld1q_f32(x[1] + i + 4 * h);
+            for (size_t r = 0; r < TILE_R; r++) {
+                float32x4_t w = vld1q_f32(a + r * n + i + 4 * (size_t)h);
+                acc[0][r][h] = vfmaq_f32(acc[0][r][h], w, v0);
+                acc[1][r][h] = vfmaq_f32(acc[1][r][h], w, v1);
+            }
+        }
+    for (int i = 0; i < TILE_T * TILE_R * 2; i++)
+        lane[i / 8][i / 2 % 4][j + i % 2] = acc[i / 8][i / 2 % 4][i % 2];
+}
+
+void auk_dot_tile_neon(float *y, size_t y_stride, const float *a, size_t rows,
+                       const float *const *x, size_t n_x, size_t n)
+{
+    size_t whole = n / 32 * 32, t = 0, r;
+    tile_lanes lane;
+
+    for (; t + TILE_T <= n_x; t += TILE_T) {
+        for (r = 0; r + TILE_R <= rows; r += TILE_R) {
+            for (int j = 0; j < 8; j += 2)
+                add_tile(lane, j, a + r * n, x + t, n, whole);
+            for (size_t i = 0; i < TILE_T * TILE_R; i++)
+                y[(t + i / 4) * y_stride + r + i % 4] =
+                    finish(lane[i / 4][i % 4], a + (r + i % 4) * n + whole, x[t + i / 4] + whole,
+                           n - whole);
+        }
+        for (; r < rows; r++)
+            for (size_t i = t; i < t + TILE_T; i++)
+                y[i * y_stride + r] = auk_dot_f32_neon(a + r * n, x[i], n);
+    }
+    for (; t < n_x; t++)
+        for (r = 0; r < rows; r++)
+            y[t * y_stride + r] = auk_dot_f32_neon(a + r * n, x[t], n);
+}

@@ -9,6 +9,7 @@ void auk_kernel_init_neon(auk_kernel *k)
     k->dot_affine = auk_dot_affine_neon;
     k->dot_e2m1 = auk_dot_e2m1_neon;
     k->dot_e4m3 = auk_dot_e4m3_neon;
+    k->dot_tile = auk_dot_tile_neon;
     k->bf16_to_f32 = auk_bf16_to_f32_neon;
     k->f16_to_f32 = auk_f16_to_f32_neon;
     k->dequant_affine = auk_dequant_affine_neon;

@@ -16,6 +16,8 @@ float auk_dot_e2m1_neon(const uint8_t *codes, const float *scale, const float *x
                         int group);
 float auk_dot_e4m3_neon(const uint8_t *codes, const float *scale, const float *x, size_t n,
                         int group);
+void auk_dot_tile_neon(float *y, size_t y_stride, const float *a, size_t rows,
+                       const float *const *x, size_t n_x, size_t n);
 
 void auk_bf16_to_f32_neon(float *dst, const uint8_t *src, size_t n);
 void auk_f16_to_f32_neon(float *dst, const uint8_t *src, size_t n);

@@ -84,3 +84,11 @@ float auk_dot_e4m3_scalar(const uint8_t *codes, const float *scale, const float 
     }
     return fold(lane);
 }
+
+void auk_dot_tile_scalar(float *y, size_t y_stride, const float *a, size_t rows,
+                         const float *const *x, size_t n_x, size_t n)
+{
+    for (size_t t = 0; t < n_x; t++)
+        for (size_t r = 0; r < rows; r++)
+            y[t * y_stride + r] = auk_dot_f32_scalar(a + r * n, x[t], n);
+}

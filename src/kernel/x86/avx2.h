@@ -13,6 +13,8 @@ float auk_dot_e2m1_avx2(const uint8_t *codes, const float *scale, const float *x
                         int group);
 float auk_dot_e4m3_avx2(const uint8_t *codes, const float *scale, const float *x, size_t n,
                         int group);
+void auk_dot_tile_avx2(float *y, size_t y_stride, const float *a, size_t rows,
+                       const float *const *x, size_t n_x, size_t n);
 
 void auk_bf16_to_f32_avx2(float *dst, const uint8_t *src, size_t n);
 void auk_f16_to_f32_avx2(float *dst, const uint8_t *src, size_t n);

@@ -11,6 +11,7 @@ void auk_kernel_init_avx2(auk_kernel *k)
     k->dot_affine = auk_dot_affine_avx2;
     k->dot_e2m1 = auk_dot_e2m1_avx2;
     k->dot_e4m3 = auk_dot_e4m3_avx2;
+    k->dot_tile = auk_dot_tile_avx2;
     k->bf16_to_f32 = auk_bf16_to_f32_avx2;
     k->f16_to_f32 = auk_f16_to_f32_avx2;
     k->dequant_affine = auk_dequant_affine_avx2;
