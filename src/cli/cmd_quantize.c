@@ -129,8 +129,13 @@ static int run(const auk_cmd *self, int argc, char **argv)
     int rc = auk_cli_cpu(&a.quant.cpu_flags, &a.common, &err);
     if (rc == AUK_OK && auk_file_exists(src))
         rc = auk_quant_read_shape(&hp, src, &err); /* before: the run may replace what src names */
-    if (rc == AUK_OK && auk_file_exists(src))
+    if (rc == AUK_OK && auk_file_exists(src)) {
         rc = auk_quant_list_make(&list, &hp, &a.quant, &err);
+        if (rc == AUK_EINVAL) { /* options no format has */
+            auk_hparams_release(&hp);
+            return auk_cli_usage(self, "%s", err.msg);
+        }
+    }
     if (rc == AUK_OK) {
         auk_cli_catch_interrupt();
         rc = auk_quantize(&result, src, dst, &a.quant, &err);

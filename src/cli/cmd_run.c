@@ -409,6 +409,13 @@ static int run(const auk_cmd *self, int argc, char **argv)
                              a.precision);
     if (a.max_tokens < 0 || a.ctx < 0)
         return auk_cli_usage(self, "--max-tokens and --ctx are not negative");
+    if (!(a.temperature >= 0 && a.temperature <= 100))
+        return auk_cli_usage(self, "option '--temperature': %g is not within 0 to 100",
+                             a.temperature);
+    if (!(a.top_p > 0 && a.top_p <= 1))
+        return auk_cli_usage(self, "option '--top-p': %g is not above 0 and at most 1", a.top_p);
+    if (a.top_k < 0)
+        return auk_cli_usage(self, "option '--top-k': %d is negative", a.top_k);
     auk_cli_catch_interrupt();
     int rc = open_chat(&c, &a, &err);
     if (rc == AUK_OK)

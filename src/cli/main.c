@@ -16,12 +16,12 @@ static const struct {
     const auk_cmd *cmd;
     group group;
 } commands[] = {
-    {&auk_cmd_plan, MAKE},         {&auk_cmd_quantize, MAKE},   {&auk_cmd_compare, KNOW},
-    {&auk_cmd_run, USE},           {&auk_cmd_tensors, STAGES},  {&auk_cmd_tokenize, STAGES},
-    {&auk_cmd_detokenize, STAGES}, {&auk_cmd_render, STAGES},   {&auk_cmd_parse, STAGES},
-    {&auk_cmd_logits, STAGES},     {&auk_cmd_generate, STAGES}, {&auk_cmd_version, STAGES},
-    {&auk_cmd_stats, KNOW},        {&auk_cmd_mt19937, STAGES},  {&auk_cmd_extract, STAGES},
-    {&auk_cmd_sandbox, STAGES},
+    {&auk_cmd_plan, MAKE},       {&auk_cmd_pull, MAKE},         {&auk_cmd_quantize, MAKE},
+    {&auk_cmd_compare, KNOW},    {&auk_cmd_run, USE},           {&auk_cmd_tensors, STAGES},
+    {&auk_cmd_tokenize, STAGES}, {&auk_cmd_detokenize, STAGES}, {&auk_cmd_render, STAGES},
+    {&auk_cmd_parse, STAGES},    {&auk_cmd_logits, STAGES},     {&auk_cmd_generate, STAGES},
+    {&auk_cmd_version, STAGES},  {&auk_cmd_stats, KNOW},        {&auk_cmd_mt19937, STAGES},
+    {&auk_cmd_extract, STAGES},  {&auk_cmd_sandbox, STAGES},    {&auk_cmd_eval, KNOW},
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
 
@@ -50,6 +50,9 @@ static void print_env(void)
 {
     printf("AUK_THREADS   threads to use (default: one per processor)\n"
            "AUK_CPU       highest instruction level to use: scalar, avx2, avx512, amx, neon\n"
+           "HF_TOKEN      pull: sent to the hub and to no other host\n"
+           "HF_ENDPOINT   pull: the hub (default: https://huggingface.co)\n"
+           "AUKLET_API_KEY  the key for a server given as MODEL\n"
            "NO_COLOR      when set, no colour\n");
 }
 

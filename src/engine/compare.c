@@ -334,7 +334,7 @@ static void summarize(auk_compare_result *out, comparison *c)
 /* ---- weights ------------------------------------------------------------------------------ */
 
 typedef struct diff_job {
-    const auk_kernel *k;
+    const auk_work *w;
     const auk_mat *a, *b;
     double *sum; /* two per row: |b - a|^2 and |a|^2 */
 } diff_job;
@@ -347,8 +347,8 @@ static void diff_range(void *ctx, size_t lo, size_t hi)
 
     for (size_t r = lo; r < hi; r++) {
         double d = 0, n = 0;
-        auk_mat_row(x, j->k, j->a, r);
-        auk_mat_row(y, j->k, j->b, r);
+        auk_mat_row(j->w, x, j->a, r);
+        auk_mat_row(j->w, y, j->b, r);
         for (size_t i = 0; i < cols; i++) {
             double e = (double)y[i] - (double)x[i];
             d += e * e;
@@ -361,14 +361,15 @@ static void diff_range(void *ctx, size_t lo, size_t hi)
 }
 
 /* Adds one matrix's squares to sum[0] (difference) and sum[1] (A). */
-static int add_mat(comparison *c, double sum[2], const auk_mat *a, const auk_mat *b, auk_err *err)
+static int add_mat(const auk_work *w, double sum[2], const auk_mat *a, const auk_mat *b,
+                   auk_err *err)
 {
-    diff_job j = {&c->kernel, a, b, NULL};
+    diff_job j = {w, a, b, NULL};
 
     int rc = auk_try_alloc(&j.sum, a->rows, 2 * sizeof *j.sum, err);
     if (rc < 0)
         return rc;
-    auk_pool_run(c->pool, a->rows, 32, diff_range, &j);
+    auk_pool_run(w->pool, a->rows, 32, diff_range, &j);
     for (size_t r = 0; r < a->rows; r++) {
         sum[0] += j.sum[2 * r];
         sum[1] += j.sum[2 * r + 1];
@@ -378,14 +379,14 @@ static int add_mat(comparison *c, double sum[2], const auk_mat *a, const auk_mat
 }
 
 /* One module: a matrix, or all experts' matrices of one projection. */
-static int add_module(auk_compare_result *out, comparison *c, int layer, const char *name,
+static int add_module(auk_compare_result *out, const auk_work *w, int layer, const char *name,
                       const auk_mat *a, const auk_mat *b, int n, auk_err *err)
 {
     double sum[2] = {0, 0};
     int rc = AUK_OK;
 
     for (int e = 0; e < n && rc == AUK_OK; e++)
-        rc = add_mat(c, sum, &a[e], &b[e], err);
+        rc = add_mat(w, sum, &a[e], &b[e], err);
     if (rc < 0)
         return rc;
     out->tensors = auk_realloc(out->tensors, (out->n_tensors + 1) * sizeof *out->tensors);
@@ -398,11 +399,11 @@ static int add_module(auk_compare_result *out, comparison *c, int layer, const c
     return AUK_OK;
 }
 
-static int compare_weights(auk_compare_result *out, comparison *c, auk_err *err)
+static int compare_modules(auk_compare_result *out, comparison *c, const auk_work *w, auk_err *err)
 {
     const auk_hparams *hp = &c->a.m->hp;
 
-    int rc = add_module(out, c, -1, "model.embed_tokens", &c->a.m->embed, &c->b.m->embed, 1, err);
+    int rc = add_module(out, w, -1, "model.embed_tokens", &c->a.m->embed, &c->b.m->embed, 1, err);
     for (int i = 0; i < hp->n_layers && rc == AUK_OK; i++) {
         const auk_layer *a = &c->a.m->layers[i], *b = &c->b.m->layers[i];
         const struct {
@@ -424,11 +425,22 @@ static int compare_weights(auk_compare_result *out, comparison *c, auk_err *err)
         };
         for (size_t k = 0; k < sizeof modules / sizeof *modules && rc == AUK_OK; k++)
             if (modules[k].n > 0)
-                rc = add_module(out, c, i, modules[k].name, modules[k].a, modules[k].b,
+                rc = add_module(out, w, i, modules[k].name, modules[k].a, modules[k].b,
                                 modules[k].n, err);
         auk_model_drop_layer(c->a.m, i);
         auk_model_drop_layer(c->b.m, i);
     }
+    return rc;
+}
+
+static int compare_weights(auk_compare_result *out, comparison *c, auk_err *err)
+{
+    auk_work w;
+
+    int rc = auk_work_init(&w, &c->kernel, c->pool, c->a.m->max_cols, err);
+    if (rc == AUK_OK)
+        rc = compare_modules(out, c, &w, err);
+    auk_work_release(&w);
     return rc;
 }
 

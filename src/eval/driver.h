@@ -4,5 +4,6 @@
 #define AUK_EVAL_DRIVER_H
 
 extern const char auk_script_checker[]; /* compiles what it is sent: pychecker.c */
+extern const char auk_script_score[];   /* runs a program and its tests: score.c */
 
 #endif

@@ -168,4 +168,124 @@ bool auk_finish_is_loop(auk_str finish);
 AUK_MUST_CHECK int auk_extract(auk_buf *program, json_t **trace, auk_extract_status *status,
                                const auk_extract_input *in, const auk_syntax *syntax, auk_err *err);
 
+/* ---- data sets ---------------------------------------------------------------------------- */
+
+typedef enum auk_form { AUK_FORM_HUMANEVAL, AUK_FORM_MBPP } auk_form;
+
+/* One task; every text is borrowed from the set. */
+typedef struct auk_task {
+    char id[32];         /* "HumanEval/0", "MBPP/11" */
+    auk_str prompt;      /* HumanEval: the beginning of the program; MBPP: English */
+    auk_str entry_point; /* MBPP: the function its first assert calls; may be empty */
+    auk_str reference;   /* HumanEval: goes after the prompt; MBPP: a whole program */
+    auk_str before;      /* goes before the program: test_imports, test_setup_code */
+    auk_str asserts;     /* MBPP: the test_list, shown to the model */
+    auk_str tests;       /* goes after the program */
+    bool big;            /* its tests need numpy, and memory for it */
+    bool broken;         /* known to fail its own reference */
+} auk_task;
+
+typedef struct auk_dataset {
+    auk_form form;
+    char name[32];   /* "humaneval", or the file's last part */
+    char sha256[65]; /* of the file's bytes */
+    auk_task *tasks; /* owned */
+    size_t n;
+    struct auk_dataset_store *store; /* owned: the texts */
+} auk_dataset;
+
+/* Reads `path` (.json, .jsonl, either with .gz) as the set called `name`: humaneval, humaneval+,
+ * mbpp, mbpp+, whose files are known by their hash and refused otherwise (AUK_EINVAL); or NULL:
+ * any file of these forms.  mbpp is the 257 tasks 11 to 510 of the sanitized file.
+ * AUK_EFORMAT names the record: wrong columns, a task twice. */
+AUK_MUST_CHECK int auk_dataset_open(auk_dataset *out, const char *name, const char *path,
+                                    auk_err *err);
+void auk_dataset_close(auk_dataset *d);
+
+/* The task an id means: "MBPP/11", "11", "HumanEval/3"; NULL when there is none. */
+const auk_task *auk_dataset_find(const auk_dataset *d, auk_str id);
+
+/* Appends the text of a task's program: `code` between what goes before and the tests. */
+void auk_task_program(auk_buf *out, const auk_task *t, auk_str code);
+
+/* ---- verdicts ----------------------------------------------------------------------------- */
+
+typedef enum auk_status {
+    AUK_STATUS_PASSED,
+    AUK_STATUS_FAILED,
+    AUK_STATUS_TIMEOUT,
+    AUK_STATUS_MEMORY,
+    AUK_STATUS_OUTPUT,
+    AUK_STATUS_NO_VERDICT, /* it ended without a word: os._exit, a crash */
+    AUK_STATUS_NO_CODE,
+    AUK_STATUS_LOOPED, /* no code, because the model was stopped in a loop */
+    AUK_STATUS_HARNESS_ERROR,
+    AUK_N_STATUSES,
+} auk_status;
+
+const char *auk_status_name(auk_status s);
+
+typedef struct auk_verdict {
+    auk_status status;
+    char detail[200];   /* "AssertionError", "signal 11"; "" when passed */
+    double run_seconds; /* of the program itself, as its driver measured */
+    double seconds;     /* of the whole box */
+    bool again;         /* timed out beside others and was run once more, alone */
+} auk_verdict;
+
+/* What a scorer asks for and tells.  `program` fills in the text and the limits of job i, or a
+ * verdict that needs no run (returns true).  `done` hears of every job, in order. */
+typedef struct auk_score_jobs {
+    size_t n;
+    int (*program)(void *ctx, size_t i, auk_buf *text, int *limit_ms, bool *big,
+                   auk_verdict *settled, bool *is_settled, auk_err *err);
+    int (*done)(void *ctx, size_t i, const auk_verdict *v, auk_err *err);
+    void *ctx;
+} auk_score_jobs;
+
+/* Runs all jobs, at most `workers` boxes at once. */
+AUK_MUST_CHECK int auk_score(const auk_sandbox *sb, const auk_score_jobs *jobs, int workers,
+                             auk_err *err);
+
+/* ---- an evaluation ------------------------------------------------------------------------ */
+
+typedef struct auk_eval_options {
+    const char *set;         /* a name, or a file */
+    const char *data;        /* the file of a named set */
+    const char *answers;     /* one of these three */
+    const char *completions; /* file of {task_id, completion} */
+    const char *model;       /* folder */
+    const char *out;         /* result lines; or NULL */
+    bool resume, force, strict, loop_stop;
+    int limit;      /* the first so many tasks; 0: all */
+    int samples;    /* per task, with a model */
+    int max_tokens; /* of an answer, thinking included */
+    double temperature, top_p;
+    uint64_t seed;
+    int workers; /* boxes at once; 0: one per processor */
+    int threads;
+    unsigned cpu_flags;
+    const char *python; /* or NULL */
+    auk_sandbox_options sandbox;
+    auk_progress_fn *progress; /* or NULL */
+    void *progress_ctx;
+    void (*note)(void *ctx, const char *line); /* something to tell the user; or NULL */
+} auk_eval_options;
+
+auk_eval_options auk_eval_defaults(void);
+
+typedef struct auk_eval_result {
+    char set[32], data_sha256[65], run[17];
+    char level;
+    size_t tasks, references_passed;
+    size_t n, passed;                        /* samples that count, harness errors left out */
+    size_t truncated, looped, missing, kept; /* kept: from the file that was resumed */
+    size_t statuses[AUK_N_STATUSES];
+    double pass_at_1; /* mean over tasks */
+    double lo, hi;    /* Wilson 95 %, of samples */
+    double reference_seconds, seconds;
+} auk_eval_result;
+
+AUK_MUST_CHECK int auk_eval_run(auk_eval_result *out, const auk_eval_options *opts, auk_err *err);
+
 #endif

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,6 +41,7 @@ struct auk_sink {
     out_shard *shards; /* owned */
     size_t n_shards;
     char *plan; /* owned */
+    int lock;   /* of DST.partial, held while it is written; -1 before */
     atomic_ullong unsynced;
 };
 
@@ -72,6 +74,7 @@ int auk_sink_new(auk_sink **out, const char *dst, uint64_t shard_bytes, bool for
     snprintf(s->partial, n + sizeof ".partial", "%s.partial", clean);
     s->shard_bytes = shard_bytes ? shard_bytes : DEFAULT_SHARD_BYTES;
     s->force = force;
+    s->lock = -1;
     *out = s;
     return AUK_OK;
 }
@@ -87,6 +90,8 @@ void auk_sink_free(auk_sink *s)
     }
     for (size_t i = 0; i < s->n; i++)
         free(s->tensors[i].name);
+    if (s->lock >= 0)
+        close(s->lock);
     free(s->shards);
     free(s->tensors);
     free(s->plan);
@@ -287,19 +292,69 @@ static uint64_t allocated(const auk_sink *s)
     return sum;
 }
 
+static bool same_file(int fd, const char *path)
+{
+    struct stat a, b;
+    return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+/* Makes DST.partial where it is missing and locks it: two runs that write there at once would mix
+ * their files.  A file system without locks is trusted. */
+static int lock_partial(auk_sink *s, auk_err *err)
+{
+    for (int tries = 0; tries < 10; tries++) {
+        if (mkdir(s->partial, 0777) != 0 && errno != EEXIST)
+            return auk_fail_errno(err, "cannot make folder '%s'", s->partial);
+        int fd = open(s->partial, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 && errno != ENOTDIR && errno != ELOOP && errno != ENOENT)
+            return auk_fail_errno(err, "cannot open '%s'", s->partial);
+        if (fd < 0) { /* something else has the name, or it has just become another run's DST */
+            int rc = auk_tree_remove(s->partial, err);
+            if (rc < 0)
+                return rc;
+            continue;
+        }
+        bool taken = flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+        if (!taken && same_file(fd, s->partial)) {
+            s->lock = fd;
+            return AUK_OK;
+        }
+        close(fd);
+        if (taken)
+            break;
+    }
+    return auk_fail(err, AUK_EINVAL,
+                    "'%s' is being written by another process: let it end, or choose another name",
+                    s->dst);
+}
+
+/* Begins with an empty DST.partial. */
+static int start_over(auk_sink *s, auk_err *err)
+{
+    int rc = auk_tree_remove(s->partial, err);
+
+    close(s->lock);
+    s->lock = -1;
+    return rc == AUK_OK ? lock_partial(s, err) : rc;
+}
+
 int auk_sink_begin(auk_sink *s, const char *plan, uint64_t *done, auk_err *err)
 {
     s->plan = auk_strndup(plan, strlen(plan));
     cut_shards(s);
     *done = 0;
-    bool resume = read_state(s, done);
-    int rc = check_space(s, resume ? allocated(s) : 0, err);
-    if (rc == AUK_OK && !resume)
-        rc = auk_tree_remove(s->partial, err);
+    int rc = lock_partial(s, err);
     if (rc < 0)
         return rc;
-    if (mkdir(s->partial, 0777) != 0 && errno != EEXIST)
-        return auk_fail_errno(err, "cannot make folder '%s'", s->partial);
+    bool resume = read_state(s, done);
+    rc = check_space(s, resume ? allocated(s) : 0, err);
+    if (rc < 0 && !resume)
+        rmdir(s->partial); /* made just now, unless something lies in it */
+    if (rc == AUK_OK && !resume)
+        rc = start_over(s, err);
+    if (rc < 0)
+        return rc;
     const out_tensor **order = sorted(s);
     for (size_t i = 0; i < s->n_shards && rc == AUK_OK; i++)
         rc = open_shard(s, order, (int)i, err);

@@ -134,9 +134,6 @@ typedef struct auk_mat {
 /* Bytes of codes, scales and biases of one row: what a decode step reads for it. */
 size_t auk_mat_bytes_per_row(const auk_mat *m);
 
-/* Row `row` as cols floats. */
-void auk_mat_row(float *dst, const auk_kernel *k, const auk_mat *m, size_t row);
-
 /* ---- products ----------------------------------------------------------------------------- */
 
 /* y[t][r] = dot(row r of m, x[t]) for t in [0, n).  With `gather`, row t of x is gather[t]. */
@@ -162,6 +159,9 @@ AUK_MUST_CHECK int auk_work_init(auk_work *w, const auk_kernel *k, auk_pool *poo
                                  auk_err *err);
 void auk_work_release(auk_work *w);
 size_t auk_work_bytes(int threads, size_t max_cols);
+
+/* Row `row` as cols floats; m->cols is at most the work's max_cols. */
+void auk_mat_row(const auk_work *w, float *dst, const auk_mat *m, size_t row);
 
 /* Runs all products in one pass over the pool.  Every result is the same for any number of
  * threads, any split of the rows of x over calls, and any processor level. */

@@ -78,15 +78,6 @@ static void dequant_row(float *dst, float *scale, const auk_kernel *k, const auk
     }
 }
 
-void auk_mat_row(float *dst, const auk_kernel *k, const auk_mat *m, size_t row)
-{
-    size_t groups = m->scales != NULL ? 2 * m->cols / (size_t)m->group : 0;
-    float *scale = auk_alloc((groups + 1) * sizeof *scale);
-
-    dequant_row(dst, scale, k, m, row);
-    free(scale);
-}
-
 /* One row against one x, the weights going straight from packed codes into the sum. */
 static float dot_row(float *tile, const auk_kernel *k, const auk_mat *m, size_t row, const float *x)
 {
@@ -118,6 +109,11 @@ static float *tile_of(const auk_work *w)
     size_t off = (uintptr_t)w->tile % 64 / sizeof *w->tile;
 
     return w->tile + (off ? 16 - off : 0) + (size_t)auk_pool_self() * w->tile_floats;
+}
+
+void auk_mat_row(const auk_work *w, float *dst, const auk_mat *m, size_t row)
+{
+    dequant_row(dst, tile_of(w) + TILE_ROWS * m->cols, w->k, m, row);
 }
 
 static const float *row_of_x(const auk_matmul *job, size_t t)

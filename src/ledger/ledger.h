@@ -57,8 +57,8 @@ typedef struct auk_entry {
 void auk_entry_release(auk_entry *e);
 void auk_entries_free(auk_entry *entries, size_t n);
 
-/* The head's value at "a.b.c", NULL when it is not there. */
-const json_t *auk_entry_at(const auk_entry *e, const char *path);
+/* A head's (or any object's) value at "a.b.c", NULL when it is not there. */
+const json_t *auk_record_at(const json_t *head, const char *path);
 
 /* One whole record: `name` is an id, the first 4 digits of one or more, or "latest".  What does
  * not have its id any more is not returned: AUK_EFORMAT. */

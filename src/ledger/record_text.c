@@ -171,9 +171,9 @@ void auk_entries_free(auk_entry *entries, size_t n)
     free(entries);
 }
 
-const json_t *auk_entry_at(const auk_entry *e, const char *path)
+const json_t *auk_record_at(const json_t *head, const char *path)
 {
-    const json_t *v = e->head;
+    const json_t *v = head;
     char key[64];
 
     while (v != NULL && *path != 0) {

@@ -159,7 +159,7 @@ static void embed_range(void *ctx, size_t lo, size_t hi)
     size_t hidden = (size_t)j->f->hp->hidden;
 
     for (size_t t = lo; t < hi; t++) {
-        auk_mat_row(j->h + t * hidden, j->f->k, &j->f->m->embed, (size_t)j->ids[t]);
+        auk_mat_row(&j->f->work, j->h + t * hidden, &j->f->m->embed, (size_t)j->ids[t]);
         round_rows(j->f, j->h + t * hidden, hidden);
     }
 }

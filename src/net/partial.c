@@ -153,9 +153,8 @@ int auk_partial_open(auk_partial *out, const char *root, const char *path, const
             rc = auk_fail_errno(err, "cannot write '%s'", out->data_path);
     }
     bool resumable = bytes != UINT64_MAX && *identity != 0;
-    if (rc == AUK_OK &&
-        !(resumable && fstat(out->data_fd, &st) == 0 && (uint64_t)st.st_size == bytes &&
-          read_state(out, name.p, bytes))) {
+    if (rc == AUK_OK && !(resumable && fstat(out->data_fd, &st) == 0 &&
+                          (uint64_t)st.st_size == bytes && read_state(out, name.p, bytes))) {
         plan_ranges(out, bytes, range_bytes);
         if (ftruncate(out->data_fd, 0) != 0 ||
             (bytes != UINT64_MAX && ftruncate(out->data_fd, (off_t)bytes) != 0))
@@ -211,6 +210,9 @@ int auk_partial_restart(auk_partial *p, bool whole, auk_err *err)
         p->ranges[0].to = bytes;
     }
     p->found_bytes = 0;
+    if (rc == AUK_OK && (ftruncate(p->data_fd, 0) != 0 ||
+                         (bytes != UINT64_MAX && ftruncate(p->data_fd, (off_t)bytes) != 0)))
+        rc = auk_fail_errno(err, "cannot empty '%s'", p->data_path);
     if (rc == AUK_OK)
         rc = write_state(p, head, err);
     free(head);

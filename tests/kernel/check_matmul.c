@@ -100,15 +100,19 @@ static auk_mat random_mat(k_test *t, size_t format, size_t rows, size_t cols)
 static void by_hand(float *want, const auk_kernel *ref, const auk_matmul *job)
 {
     float *row = auk_alloc(job->m->cols * sizeof *row);
+    auk_work w;
 
+    if (auk_work_init(&w, ref, NULL, job->m->cols, NULL) < 0)
+        abort();
     for (size_t r = 0; r < job->m->rows; r++) {
-        auk_mat_row(row, ref, job->m, r);
+        auk_mat_row(&w, row, job->m, r);
         for (size_t t = 0; t < job->n; t++) {
             size_t at = job->gather != NULL ? (size_t)job->gather[t] : t;
             float y = ref->dot_f32(row, job->x + at * job->x_stride, job->m->cols);
             want[t * job->y_stride + r] = job->round_bf16 ? auk_round_bf16(y) : y;
         }
     }
+    auk_work_release(&w);
     free(row);
 }
 

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run.h - an evaluation on its way: shared by run.c and by ask.c, which asks a model. */
+#ifndef AUK_EVAL_RUN_H
+#define AUK_EVAL_RUN_H
+
+#include "eval/answers.h"
+#include "eval/results.h"
+
+/* One answer on its way to a verdict. */
+typedef struct item {
+    const auk_task *task; /* borrowed from the data set */
+    int sample;
+    auk_str text;     /* all that was written; borrowed */
+    bool has_section; /* `section` was found by token ids */
+    auk_str section;  /* borrowed */
+    auk_str finish;   /* borrowed */
+    int tokens;       /* -1: unknown */
+    json_t *trace;    /* owned, between program and done */
+    char sha256[65];  /* of the program without tests; "" when there is none */
+} item;
+
+typedef struct eval {
+    const auk_eval_options *opts; /* borrowed */
+    auk_eval_result *out;         /* borrowed */
+    auk_dataset data;             /* owned, as all below */
+    auk_answers answers;
+    auk_python *py;
+    auk_sandbox *sb;
+    auk_pychecker *checker;
+    auk_syntax syntax; /* borrowed from checker */
+    auk_results results;
+    int *limit_ms; /* per task, from the reference run */
+    size_t n_tasks;
+    int workers;
+    item *items; /* borrowed while auk_eval_score runs */
+    size_t done, good, total;
+} eval;
+
+/* Runs n items and writes their lines. */
+AUK_MUST_CHECK int auk_eval_score(eval *e, item *items, size_t n, auk_err *err);
+
+/* Asks the model for what is not in the results yet, scoring each answer at once. */
+AUK_MUST_CHECK int auk_eval_model(eval *e, auk_err *err);
+
+/* Appends what decides a model's answers: the folder's files and the sampling. */
+AUK_MUST_CHECK int auk_eval_model_name(auk_buf *out, const eval *e, auk_err *err);
+
+#endif
