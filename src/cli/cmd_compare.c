@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "cli/heldout.h"
+#include "cli/record.h"
 #include "engine/engine.h"
 
 typedef struct compare_args {
@@ -12,6 +13,8 @@ typedef struct compare_args {
     int window, top;
     double max_kl;
     bool tensors;
+    auk_record_args ledger;
+    auk_cli_record *rec;
 } compare_args;
 
 static const auk_opt options[] = {
@@ -29,6 +32,7 @@ static const auk_opt options[] = {
      "f32 (default): only the weights differ; bf16: as the published model"},
     {"max-kl", AUK_OPT_REAL, offsetof(compare_args, max_kl), "X",
      "exit 3 when the mean KL is above X"},
+    AUK_RECORD_OPTIONS(compare_args, ledger),
     {0},
 };
 
@@ -72,7 +76,7 @@ static int by_error(const void *x, const void *y)
     return (a < b) - (a > b);
 }
 
-static int print_json(const auk_compare_result *r)
+static json_t *as_json(const auk_compare_result *r)
 {
     json_t *out = json_pack("{s:s, s:I, s:b}", "schema", "auklet.compare/1", "tokens",
                             (json_int_t)r->tokens, "kl_is_lower_bound", (int)r->kl_is_lower_bound);
@@ -105,7 +109,37 @@ static int print_json(const auk_compare_result *r)
         json_array_append_new(list, json_pack("{s:s, s:o}", "name", r->tensors[i].name, "rel_err",
                                               auk_json_real(r->tensors[i].rel_err)));
     json_object_set_new(out, "tensors", list);
-    return auk_cli_print_json(out);
+    return out;
+}
+
+/* The whole and each tensor are items of the record. */
+static int put_record(compare_args *a, const auk_compare_result *r, const char *ids_sha256,
+                      auk_err *err)
+{
+    json_t *whole = as_json(r);
+
+    json_object_del(whole, "schema");
+    json_object_del(whole, "tensors");
+    auk_cli_record_model(a->rec, "model", a->common.arg[1]);
+    auk_cli_record_model(a->rec, "baseline", a->common.arg[0]);
+    auk_cli_record_set(a->rec, "data",
+                       json_pack("{s:s, s:s}", "name", "token ids", "sha256", ids_sha256));
+    auk_cli_record_set(a->rec, "settings",
+                       json_pack("{s:s, s:i, s:b}", "precision", a->precision, "window", a->window,
+                                 "reference", a->reference != NULL));
+    auk_cli_record_item(a->rec, json_pack("{s:o}", "summary", whole));
+    for (size_t i = 0; i < r->n_tensors; i++)
+        auk_cli_record_item(a->rec, json_pack("{s:s, s:o}", "tensor", r->tensors[i].name, "rel_err",
+                                              auk_json_real(r->tensors[i].rel_err)));
+    return auk_cli_record_put(a->rec, &a->common, err);
+}
+
+static int print_json(const auk_compare_result *r, const auk_cli_record *rec)
+{
+    json_t *v = as_json(r);
+
+    json_object_set_new(v, "ledger_id", auk_cli_record_id(rec));
+    return auk_cli_print_json(v);
 }
 
 static int print_text(auk_compare_result *r)
@@ -131,7 +165,7 @@ static int print_text(auk_compare_result *r)
     return 0;
 }
 
-static int compare(auk_compare_result *r, const compare_args *a, auk_err *err)
+static int compare(auk_compare_result *r, compare_args *a, auk_err *err)
 {
     auk_compare_options opts = {.reference = a->reference,
                                 .tensors = a->tensors,
@@ -159,6 +193,11 @@ static int compare(auk_compare_result *r, const compare_args *a, auk_err *err)
     if (rc == AUK_OK)
         rc = auk_compare(r, a->common.arg[0], a->common.arg[1], &opts, err);
     auk_meter_clear(&meter);
+    if (rc == AUK_OK) {
+        char sha256[AUK_SHA256_HEX];
+        auk_sha256_of(sha256, opts.ids, opts.n * sizeof *opts.ids);
+        rc = put_record(a, r, sha256, err);
+    }
     auk_ids_release(&ids);
     free(list);
     return rc;
@@ -166,7 +205,7 @@ static int compare(auk_compare_result *r, const compare_args *a, auk_err *err)
 
 static int run(const auk_cmd *self, int argc, char **argv)
 {
-    compare_args a = {.precision = "f32", .max_kl = -1};
+    compare_args a = {.precision = "f32", .max_kl = -1, .ledger = AUK_RECORD_ARGS_INIT};
     auk_compare_result r;
     auk_err err;
 
@@ -181,10 +220,12 @@ static int run(const auk_cmd *self, int argc, char **argv)
     if (a.window < 0 || a.window == 1)
         return auk_cli_usage(self, "option '--window': %d is not at least 2", a.window);
     auk_cli_catch_interrupt();
+    a.rec = auk_cli_record_new("compare", &a.ledger, argc, argv);
     if (compare(&r, &a, &err) < 0)
         return auk_cli_fail(&err);
-    status = a.common.json ? print_json(&r) : print_text(&r);
+    status = a.common.json ? print_json(&r, a.rec) : print_text(&r);
     free(r.tensors);
+    auk_cli_record_free(a.rec);
     if (status == 0 && a.max_kl >= 0 && r.kl_mean > a.max_kl)
         return 3;
     return status;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
+#include "cli/record.h"
 #include "quant/quant.h"
 
 typedef struct quantize_args {
@@ -8,6 +9,7 @@ typedef struct quantize_args {
     auk_quant_options quant;
     const char *mode, *method, *rounding, *mx_scale;
     bool resume; /* what always happens */
+    auk_record_args ledger;
 } quantize_args;
 
 static const auk_opt options[] = {
@@ -29,6 +31,7 @@ static const auk_opt options[] = {
     {"force", AUK_OPT_FLAG, offsetof(quantize_args, quant.force), NULL, "replace DST if it exists"},
     {"resume", AUK_OPT_FLAG, offsetof(quantize_args, resume), NULL,
      "go on after an interruption (always done; DST.partial holds what is finished)"},
+    AUK_RECORD_OPTIONS(quantize_args, ledger),
     {0},
 };
 
@@ -79,7 +82,27 @@ static json_t *list_modules(const auk_quant_list *list)
     return out;
 }
 
-static int print_json(const auk_quant_result *r, const auk_quant_list *list)
+/* Each module is an item of the record. */
+static int put_record(auk_cli_record *rec, const quantize_args *a, const auk_quant_list *list,
+                      auk_err *err)
+{
+    const auk_quant_options *q = &a->quant;
+
+    auk_cli_record_model(rec, "model", a->common.arg[1]);
+    auk_cli_record_model(rec, "source", a->common.arg[0]);
+    auk_cli_record_set(rec, "settings",
+                       json_pack("{s:s, s:s, s:i, s:i, s:s?, s:s, s:s}", "method", "rtn", "mode",
+                                 auk_mode_name(q->mode), "bits", list->global.bits, "group_size",
+                                 list->global.group_size, "recipe", q->recipe, "rounding",
+                                 q->rounding == AUK_ROUND_METAL ? "metal" : "cpu", "mx_scale",
+                                 q->mx_scale == AUK_MX_UP ? "up" : "nearest"));
+    for (size_t i = 0; i < list->n; i++)
+        auk_cli_record_module(rec, &list->modules[i]);
+    return auk_cli_record_put(rec, &a->common, err);
+}
+
+static int print_json(const auk_quant_result *r, const auk_quant_list *list,
+                      const auk_cli_record *rec)
 {
     json_t *v =
         json_pack("{s:s, s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:f}", "schema", "auklet.quantize/1",
@@ -89,6 +112,7 @@ static int print_json(const auk_quant_result *r, const auk_quant_list *list)
                   (json_int_t)r->peak_rss_bytes, "seconds", r->seconds);
 
     json_object_set_new(v, "modules", list_modules(list));
+    json_object_set_new(v, "ledger_id", auk_cli_record_id(rec));
     return auk_cli_print_json(v);
 }
 
@@ -109,7 +133,7 @@ static int print_text(const auk_quant_result *r, const char *dst)
 
 static int run(const auk_cmd *self, int argc, char **argv)
 {
-    quantize_args a = {.quant = auk_quant_defaults()};
+    quantize_args a = {.quant = auk_quant_defaults(), .ledger = AUK_RECORD_ARGS_INIT};
     auk_quant_result result;
     auk_quant_list list = {0};
     auk_hparams hp = {0};
@@ -136,15 +160,19 @@ static int run(const auk_cmd *self, int argc, char **argv)
             return auk_cli_usage(self, "%s", err.msg);
         }
     }
+    auk_cli_record *rec = auk_cli_record_new("quantize", &a.ledger, argc, argv);
     if (rc == AUK_OK) {
         auk_cli_catch_interrupt();
         rc = auk_quantize(&result, src, dst, &a.quant, &err);
         auk_meter_clear(&meter);
     }
+    if (rc == AUK_OK)
+        rc = put_record(rec, &a, &list, &err);
     if (rc < 0)
         status = auk_cli_fail(&err);
     else
-        status = a.common.json ? print_json(&result, &list) : print_text(&result, dst);
+        status = a.common.json ? print_json(&result, &list, rec) : print_text(&result, dst);
+    auk_cli_record_free(rec);
     auk_quant_list_release(&list);
     auk_hparams_release(&hp);
     return status;

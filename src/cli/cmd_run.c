@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define DEFAULT_CTX 32768
+#define SEED_FROM_CLOCK UINT64_MAX
 
 typedef struct run_args {
     auk_common common;
@@ -340,7 +341,9 @@ static int open_chat(chat *c, const run_args *a, auk_err *err)
     bool known = false;
 
     c->a = a;
-    c->seed = a->seed != 0 ? a->seed : auk_now_ns();
+    c->seed = a->seed != SEED_FROM_CLOCK ? a->seed : auk_now_ns();
+    if (a->common.verbose && !a->greedy)
+        fprintf(stderr, "auklet: seed %llu\n", (unsigned long long)c->seed);
     c->request = json_pack("{s:[], s:b}", "messages", "reasoning", !a->no_think);
     opts.precision = strcmp(a->precision, "f32") == 0 ? AUK_PRECISION_F32 : AUK_PRECISION_BF16;
     int rc = auk_cli_cpu(&opts.cpu_flags, &a->common, err);
@@ -397,7 +400,7 @@ static int run_chat(chat *c, auk_err *err)
 
 static int run(const auk_cmd *self, int argc, char **argv)
 {
-    run_args a = {.temperature = 1, .top_p = 0.95, .precision = "bf16"};
+    run_args a = {.temperature = 1, .top_p = 0.95, .precision = "bf16", .seed = SEED_FROM_CLOCK};
     chat c = {0};
     auk_err err;
 

@@ -22,6 +22,7 @@ static const struct {
     {&auk_cmd_parse, STAGES},    {&auk_cmd_logits, STAGES},     {&auk_cmd_generate, STAGES},
     {&auk_cmd_version, STAGES},  {&auk_cmd_stats, KNOW},        {&auk_cmd_mt19937, STAGES},
     {&auk_cmd_extract, STAGES},  {&auk_cmd_sandbox, STAGES},    {&auk_cmd_eval, KNOW},
+    {&auk_cmd_ledger, KNOW},     {&auk_cmd_report, KNOW},       {&auk_cmd_card, KNOW},
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
 
@@ -53,6 +54,8 @@ static void print_env(void)
            "HF_TOKEN      pull: sent to the hub and to no other host\n"
            "HF_ENDPOINT   pull: the hub (default: https://huggingface.co)\n"
            "AUKLET_API_KEY  the key for a server given as MODEL\n"
+           "AUK_LEDGER    the ledger's file (default: auklet/ledger.db in the data home; empty: "
+           "none)\n"
            "NO_COLOR      when set, no colour\n");
 }
 

@@ -203,12 +203,33 @@ static int parse_one(const auk_cmd *cmd, void *args, int argc, char **argv, int 
     return AUK_OPT_GO;
 }
 
+/* auto, always, never, or not given */
+static bool is_when(const char *text)
+{
+    return text == NULL || strcmp(text, "auto") == 0 || strcmp(text, "always") == 0 ||
+           strcmp(text, "never") == 0;
+}
+
+/* The options every command has. */
+static int check_common(const auk_cmd *cmd, const auk_common *common)
+{
+    if (common->threads < 0 || common->threads > 256)
+        return auk_cli_usage(cmd, "option '--threads': %d is not within 1 to 256", common->threads);
+    if (!is_when(common->progress))
+        return auk_cli_usage(cmd, "option '--progress': '%s' is not auto, always or never",
+                             common->progress);
+    if (!is_when(common->color))
+        return auk_cli_usage(cmd, "option '--color': '%s' is not auto, always or never",
+                             common->color);
+    return AUK_OPT_GO;
+}
+
 int auk_opt_parse(const auk_cmd *cmd, void *args, int argc, char **argv)
 {
     auk_common *common = args;
     bool options = true;
 
-    common->arg = auk_alloc((size_t)(argc + 1) * sizeof *common->arg); /* lives until exit */
+    common->arg = argv + 1; /* positional arguments move to the front; never past what is read */
     for (int i = 1; i < argc; i++) {
         const char *a = argv[i];
         if (options && strcmp(a, "--") == 0) {
@@ -239,9 +260,7 @@ int auk_opt_parse(const auk_cmd *cmd, void *args, int argc, char **argv)
         return auk_cli_usage(cmd, "something is missing");
     if (cmd->max_args >= 0 && common->n_args > cmd->max_args)
         return auk_cli_usage(cmd, "'%s' is one too many", common->arg[cmd->max_args]);
-    if (common->threads < 0 || common->threads > 256)
-        return auk_cli_usage(cmd, "option '--threads': %d is not within 1 to 256", common->threads);
-    return AUK_OPT_GO;
+    return check_common(cmd, common);
 }
 
 static void print_table(const auk_opt *o)

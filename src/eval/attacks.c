@@ -161,7 +161,7 @@ static const attack attacks[] = {
      "     ('canary/environ', reading('/proc/%d/environ' % PID)), ('kcore', reading('/proc/kcore')))\n"},
     {"environment", SAYS,
      "ours = {'PATH', 'HOME', 'TMPDIR', 'LC_ALL', 'TZ', 'PYTHONHASHSEED', 'OMP_NUM_THREADS',\n"
-     "        'OPENBLAS_NUM_THREADS', '__CF_USER_TEXT_ENCODING'}\n"
+     "        'OPENBLAS_NUM_THREADS', 'MALLOC_ARENA_MAX', '__CF_USER_TEXT_ENCODING'}\n"
      "more = set(os.environ) - ours\n"
      "(through if more else stopped)(', '.join(sorted(more)) or 'only what the box sets')\n"},
     {"write-host", SAYS,

@@ -420,7 +420,7 @@ static _Noreturn void run_program(const child *c)
 static _Noreturn void be_init(const child *c)
 {
     auk_report report = {.failed_at = -1};
-    struct rlimit tasks = {32, 32};
+    struct rlimit tasks = {128, 128}; /* threads: other processes cannot be made */
     int status;
 
     pid_t program = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, 0);
@@ -538,15 +538,17 @@ static void undo(auk_box *box)
 
 int auk_os_spawn(auk_box *box, const char *script, const auk_stdio *io, auk_err *err)
 {
-    static const char *const envp[] = {"PATH=/usr/bin:/bin",
-                                       "HOME=/tmp",
-                                       "TMPDIR=/tmp",
-                                       "LC_ALL=C.UTF-8",
-                                       "TZ=UTC",
-                                       "PYTHONHASHSEED=0",
-                                       "OMP_NUM_THREADS=1",
-                                       "OPENBLAS_NUM_THREADS=1",
-                                       NULL};
+    static const char *const envp[] = {
+        "PATH=/usr/bin:/bin",
+        "HOME=/tmp",
+        "TMPDIR=/tmp",
+        "LC_ALL=C.UTF-8",
+        "TZ=UTC",
+        "PYTHONHASHSEED=0",
+        "OMP_NUM_THREADS=1",
+        "OPENBLAS_NUM_THREADS=1",
+        "MALLOC_ARENA_MAX=1", /* else every thread takes 64 MiB of address space */
+        NULL};
     auk_os *os = box->sb->os;
     const char *const argv[] = {os->exe, "-S", "-s", "-B", "-c", script, NULL};
     child c = {.os = os,

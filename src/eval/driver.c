@@ -55,7 +55,8 @@ const char auk_script_checker[] =
     "    entry = f.read(int(head[0])).decode('utf-8', 'replace')\n"
     "    out.write(look(f.read(int(head[1])), entry))\n";
 
-/* Descriptor 3: sys.path, the token, the seconds, the program, an empty line between each.  The
+/* Descriptor 3: sys.path, the token, the seconds and what the tests import, the program, an empty
+ * line between each.  The
  * answer, on descriptor 4, is one line: token, word, seconds it ran, and for "fail" why.  What is
  * used after the program ran was looked up before it. */
 const char auk_script_score[] =
@@ -84,7 +85,10 @@ const char auk_script_score[] =
     "    with open(3, 'rb') as f:\n"
     "        path, token, seconds, text = f.read().split(b'\\n\\n', 3)\n"
     "    sys.path[:] = path.decode('utf-8', 'surrogateescape').split('\\n')\n"
-    "    text, seconds = text.decode('utf-8', 'replace'), float(seconds)\n"
+    "    text, seconds = text.decode('utf-8', 'replace'), seconds.decode().split()\n"
+    "    for name in seconds[1:]:\n"
+    "        __import__(name)\n"
+    "    seconds = float(seconds[0])\n"
     "    write, leave, timer, real = os.write, os._exit, signal.setitimer, signal.ITIMER_REAL\n"
     "    run, kind, text_of, clock, every = exec, type, str, time.perf_counter, BaseException\n"
     "    def on_alarm(number, frame):\n"

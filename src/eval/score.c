@@ -68,8 +68,8 @@ static int start_box(scorer *s, slot *at, auk_str program, int limit_ms, bool bi
     int rc = draw_token(at->token, err);
     if (rc < 0)
         return rc;
-    auk_buf_printf(&data, "%s\n\n%s\n\n%.3f\n\n", auk_sandbox_python(s->sb)->path, at->token,
-                   (double)limit_ms / 1e3);
+    auk_buf_printf(&data, "%s\n\n%s\n\n%.3f%s\n\n", auk_sandbox_python(s->sb)->path, at->token,
+                   (double)limit_ms / 1e3, big ? " numpy" : "");
     auk_buf_add(&data, program.p, program.n);
     rc = auk_buf_check(&data, "a program", err);
     if (rc == AUK_OK)

@@ -10,17 +10,16 @@
 
 #define APPLICATION_ID 0x41756b6c /* "Aukl" */
 
-/* Rows are only ever added: the triggers stop a slip of the hand, the chain shows the rest.  The
- * generated columns are the head's own values, so that they cannot disagree with it. */
+/* Rows are only ever added: the triggers stop a slip of the hand, the chain shows the rest.  kind
+ * and fingerprint repeat what the head says, to be looked up. */
 const char *const auk_ledger_migrations[] = {
     "CREATE TABLE record ("
     " seq INTEGER PRIMARY KEY AUTOINCREMENT,"
     " id TEXT NOT NULL UNIQUE,"
     " chain TEXT NOT NULL,"
-    " head TEXT NOT NULL,"
-    " kind TEXT AS (json_extract(head, '$.kind')),"
-    " started TEXT AS (json_extract(head, '$.started')),"
-    " fingerprint TEXT AS (json_extract(head, '$.model.fingerprint'))"
+    " kind TEXT NOT NULL,"
+    " fingerprint TEXT NOT NULL,"
+    " head TEXT NOT NULL"
     ") STRICT;"
     "CREATE TABLE item ("
     " record INTEGER NOT NULL REFERENCES record (seq),"

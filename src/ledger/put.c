@@ -46,14 +46,19 @@ static int add_head(int64_t *seq, auk_ledger *l, const auk_entry *e, auk_err *er
 
     int rc = last_chain(before, l, err);
     if (rc == AUK_OK)
-        rc = auk_db_prepare(&s, l, "INSERT INTO record (id, chain, head) VALUES (?1, ?2, ?3)", err);
+        rc = auk_db_prepare(&s, l,
+                            "INSERT INTO record (id, chain, kind, fingerprint, head)"
+                            " VALUES (?1, ?2, ?3, ?4, ?5)",
+                            err);
     if (rc < 0)
         return rc;
     auk_chain_next(chain, auk_str_of(before), e->id);
     const char *line = e->text.p, *end = memchr(line, '\n', e->text.n);
     auk_db_bind(s, 1, auk_str_of(e->id));
     auk_db_bind(s, 2, auk_str_of(chain));
-    auk_db_bind(s, 3, (auk_str){line, (size_t)(end - line)});
+    auk_db_bind(s, 3, auk_json_str(auk_record_at(e->head, "kind")));
+    auk_db_bind(s, 4, auk_json_str(auk_record_at(e->head, "model.fingerprint")));
+    auk_db_bind(s, 5, (auk_str){line, (size_t)(end - line)});
     rc = auk_db_step(s, l, err);
     *seq = sqlite3_last_insert_rowid(l->db);
     sqlite3_finalize(s);

@@ -56,7 +56,7 @@ void auk_doc_end(auk_doc *d)
 void auk_doc_heading(auk_doc *d, int level, const char *anchor, auk_str text)
 {
     if (!d->html) {
-        auk_buf_printf(d->out, "%s%.*s ", d->out->n > 0 ? "\n" : "", level, "####");
+        auk_buf_printf(d->out, "%.*s ", level, "####");
         auk_escape_markdown(d->out, text);
         auk_buf_puts(d->out, "\n\n");
         return;
@@ -250,7 +250,7 @@ void auk_doc_code(auk_doc *d, auk_str t)
         return;
     }
     fence(d, t);
-    auk_escape_plain(d->out, t);
+    auk_escape_text(d->out, t);
     auk_buf_puts(d->out, t.n > 0 && t.p[t.n - 1] == '\n' ? "" : "\n");
     fence(d, t);
     auk_buf_putc(d->out, '\n');

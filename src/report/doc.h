@@ -51,7 +51,5 @@ void auk_doc_code(auk_doc *d, auk_str text); /* a block, as it is */
 
 void auk_escape_html(auk_buf *out, auk_str text);
 void auk_escape_markdown(auk_buf *out, auk_str text); /* one line */
-/* Neither: only what may not be shown as it is, is replaced; newlines and tabs stay. */
-void auk_escape_plain(auk_buf *out, auk_str text);
 
 #endif

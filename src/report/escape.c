@@ -67,16 +67,26 @@ static bool show(auk_buf *out, uint32_t c)
     return true;
 }
 
-void auk_escape_plain(auk_buf *out, auk_str text)
+static void escape(auk_buf *out, auk_str text, bool lines)
 {
     const unsigned char *p = (const unsigned char *)text.p, *end = p + text.n;
     uint32_t c;
 
     while (p < end) {
         p += next(&c, p, end);
-        if (c == '\n' || c == '\t' || !show(out, c))
+        if ((lines && (c == '\n' || c == '\t')) || !show(out, c))
             put(out, c);
     }
+}
+
+void auk_escape_text(auk_buf *out, auk_str text)
+{
+    escape(out, text, true);
+}
+
+void auk_escape_line(auk_buf *out, auk_str text)
+{
+    escape(out, text, false);
 }
 
 void auk_escape_html(auk_buf *out, auk_str text)

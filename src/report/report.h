@@ -30,6 +30,12 @@ typedef enum auk_report_format {
 AUK_MUST_CHECK int auk_report(auk_buf *out, const auk_entry *entries, size_t n,
                               auk_report_format format, auk_err *err);
 
+/* Text from a record for a terminal: bytes that are not UTF-8 become U+FFFD, control characters
+ * their pictures (U+2400 ...), characters that turn or hide text their number.  Newlines and tabs
+ * stay in auk_escape_text and are pictures too in auk_escape_line. */
+void auk_escape_text(auk_buf *out, auk_str text);
+void auk_escape_line(auk_buf *out, auk_str text);
+
 typedef struct auk_card_options {
     const char *name;        /* borrowed; the model's own */
     const char *fingerprint; /* borrowed */

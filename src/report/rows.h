@@ -48,6 +48,7 @@ int auk_task_order(const char *a, const char *b);
 /* What became of a sample: its "status", else passed or failed. */
 const char *auk_sample_status(const json_t *sample);
 bool auk_sample_truncated(const json_t *sample);
+bool auk_sample_looped(const json_t *sample);
 
 /* ---- rules -------------------------------------------------------------------------------- */
 

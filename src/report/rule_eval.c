@@ -4,20 +4,22 @@
 #include "base/mem.h"
 
 /* Outcomes of their own: columns, not a partition (a truncated answer may still pass). */
-static const char *const outcomes[] = {"failed", "timeout",    "memory",  "output",
-                                       "looped", "no_verdict", "no_code", "harness_error"};
+static const char *const outcomes[] = {"failed",     "timeout", "memory",       "output",
+                                       "no_verdict", "no_code", "harness_error"};
 
 static void count_outcomes(json_t *out, const auk_rows *rows)
 {
-    json_int_t truncated = 0, counts[sizeof outcomes / sizeof *outcomes] = {0};
+    json_int_t truncated = 0, looped = 0, counts[sizeof outcomes / sizeof *outcomes] = {0};
 
     for (size_t i = 0; i < rows->n; i++) {
         const char *status = auk_sample_status(rows->p[i]);
         for (size_t j = 0; j < sizeof outcomes / sizeof *outcomes; j++)
             counts[j] += strcmp(status, outcomes[j]) == 0;
         truncated += auk_sample_truncated(rows->p[i]);
+        looped += auk_sample_looped(rows->p[i]);
     }
     json_object_set_new(out, "truncated", json_integer(truncated));
+    json_object_set_new(out, "looped", json_integer(looped));
     for (size_t j = 0; j < sizeof outcomes / sizeof *outcomes; j++)
         json_object_set_new(out, outcomes[j], json_integer(counts[j]));
 }
@@ -60,7 +62,7 @@ static int several(json_t *out, const auk_tasks *tasks, size_t n, uint64_t k, au
 /* A task whose harness broke says nothing about the model: it is counted and left out. */
 int auk_rule_eval(json_t *out, const auk_rows *rows, auk_err *err)
 {
-    uint64_t n = 0, passed = 0, fewest = UINT64_MAX, most = 0;
+    uint64_t n = 0, samples = 0, passed = 0, fewest = UINT64_MAX, most = 0;
     auk_tasks tasks;
 
     int rc = auk_tasks_group(&tasks, rows, err);
@@ -71,18 +73,17 @@ int auk_rule_eval(json_t *out, const auk_rows *rows, auk_err *err)
         if (t->broken)
             continue;
         n++;
+        samples += t->n;
         passed += t->passed;
         fewest = t->n < fewest ? t->n : fewest;
         most = t->n > most ? t->n : most;
     }
     json_object_set_new(out, "tasks", json_integer((json_int_t)tasks.n));
     json_object_set_new(out, "samples", json_integer((json_int_t)rows->n));
-    json_object_set_new(out, "n", json_integer((json_int_t)n));
-    rc = auk_rows_rate(out, "pass_at_1", most > 1 ? 0 : passed, n, err);
-    if (rc == AUK_OK && most > 1) {
-        json_object_set_new(out, "passed", json_integer((json_int_t)passed));
+    json_object_set_new(out, "n", json_integer((json_int_t)samples));
+    rc = auk_rows_rate(out, "pass_at_1", passed, samples, err);
+    if (rc == AUK_OK && most > 1)
         rc = several(out, &tasks, (size_t)n, fewest, err);
-    }
     count_outcomes(out, rows);
     auk_tasks_release(&tasks);
     return rc;

@@ -47,6 +47,16 @@ bool auk_sample_truncated(const json_t *sample)
     return json_is_boolean(said) ? json_is_true(said) : auk_str_is(finish, "length");
 }
 
+bool auk_sample_looped(const json_t *sample)
+{
+    const json_t *said = json_object_get(sample, "looped");
+    auk_str finish = auk_json_str(json_object_get(sample, "finish_reason"));
+
+    return json_is_boolean(said)
+               ? json_is_true(said)
+               : auk_str_is(finish, "loop") || strcmp(auk_sample_status(sample), "looped") == 0;
+}
+
 static int read_keys(keyed *out, const auk_rows *rows, auk_err *err)
 {
     for (size_t i = 0; i < rows->n; i++) {

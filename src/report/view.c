@@ -41,7 +41,7 @@ static void headline_text(auk_buf *out, const json_t *h, const char *kind)
 {
     if (strcmp(kind, "eval") == 0)
         auk_buf_printf(out, "pass@1 %.2f %% of %lld tasks", 100 * auk_number_at(h, "pass_at_1"),
-                       (long long)auk_int_at(h, "n"));
+                       (long long)auk_int_at(h, "tasks"));
     else if (strcmp(kind, "compare") == 0)
         auk_buf_printf(out, "mean KL %.6f, same first choice %.2f %%", auk_number_at(h, "kl_mean"),
                        100 * auk_number_at(h, "top1_agreement"));

@@ -34,8 +34,7 @@ static void rate_row(auk_doc *d, const auk_case *c)
     auk_doc_cell(d, AUK_STRONG, auk_str_of(c->label));
     auk_doc_cell(d, AUK_PLAIN, auk_base_name(auk_text_at(head, "model.path")));
     auk_doc_cellf(d, AUK_PLAIN, "%lld/%lld", (long long)auk_int_at(h, "passed"),
-                  (long long)auk_int_at(
-                      h, auk_int_at(h, "samples") > auk_int_at(h, "tasks") ? "samples" : "n"));
+                  (long long)auk_int_at(h, "n"));
     if (isfinite(rate) && json_is_array(interval)) {
         auk_doc_cellf(d, AUK_PLAIN, "%.2f %%", 100 * rate);
         auk_doc_cellf(d, AUK_PLAIN, "%.2f to %.2f %%", 100 * lo, 100 * hi);
@@ -295,7 +294,7 @@ void auk_view_eval(auk_doc *d, const json_t *group, const auk_case *cases, size_
     snprintf(title, sizeof title, "%.100s, %zu tasks", name.n > 0 ? name.p : "Evaluation",
              json_array_size(json_object_get(group, "tasks")));
     auk_doc_heading(d, 2, NULL, auk_str_of(title));
-    snprintf(text, sizeof text, "Data verified by SHA-256 %.64s.", sha256.p);
+    snprintf(text, sizeof text, "Data: SHA-256 %.64s.", sha256.p);
     if (sha256.n > 0)
         auk_doc_para(d, auk_str_of(text));
     view_rates(d, group, cases, n);

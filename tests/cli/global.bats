@@ -83,7 +83,7 @@ make_model() {
 
 @test "options with missing, wrong or unwanted values: exit 2" {
     for words in "--threads" "--threads=" "--threads x" "--threads 1x" "--threads -1" \
-        "--threads 257" "--threads 99999999999" "--json=1" "--no-threads" "--quiet=" \
+        "--threads 257" "--color purple" "--progress=sometimes" "--threads 99999999999" "--json=1" "--no-threads" "--quiet=" \
         "--no-json=1"; do
         # shellcheck disable=SC2086 # words are words
         run --separate-stderr "$AUKLET" version $words
@@ -148,6 +148,15 @@ make_model() {
     AUK_CPU=sse9 run --separate-stderr "$AUKLET" version
     [ "$status" -eq 1 ]
     has "$stderr" "'sse9'"
+}
+
+@test "AUK_THREADS that is no number of threads is refused or ignored, never a crash" {
+    make_model
+    echo '[2]' >"$BATS_TEST_TMPDIR/ids"
+    for value in 0 -1 x 99999999999999999999 1.5 ""; do
+        AUK_THREADS=$value run --separate-stderr "$AUKLET" generate "$M" --ids "$BATS_TEST_TMPDIR/ids" --max-tokens 1
+        [ "$status" -eq 0 ] || { [ "$status" -eq 1 ] && has "$stderr" AUK_THREADS; }
+    done
 }
 
 @test "AUK_THREADS and --threads set the threads" {

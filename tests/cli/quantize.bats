@@ -34,7 +34,7 @@ refused() {
     [ -z "$stderr" ]
     has "$output" "bits per weight"
     [ "$(ls "$D" | tr '\n' ' ')" = "README.md chat_template.jinja config.json model.safetensors model.safetensors.index.json tokenizer.json " ]
-    [ "$(ls "$BATS_TEST_TMPDIR")" = out ]
+    [ ! -e "$D.partial" ]
     jq -e '.quantization == {"group_size": 64, "bits": 4, "mode": "affine"}' "$D/config.json"
     run --separate-stderr "$AUKLET" run "$D" hi --greedy --max-tokens 3 --json -q
     [ "$status" -eq 0 ]
@@ -94,7 +94,7 @@ refused() {
         # shellcheck disable=SC2086
         run --separate-stderr "$AUKLET" quantize "$M" "$D" $words
         usage_error
-        [ -z "$(ls "$BATS_TEST_TMPDIR")" ]
+        [ ! -e "$D" ] && [ ! -e "$D.partial" ]
     done
 }
 

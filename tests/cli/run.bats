@@ -116,6 +116,17 @@ chat() {
     [ "$a" != "$c" ]
 }
 
+@test "0 is a seed like another; without one it differs, and --verbose tells which it was" {
+    make_model
+    a=$("$AUKLET" run "$M" hello --seed 0 --max-tokens 30 --json -q | jq -c .thinking)
+    b=$("$AUKLET" run "$M" hello --seed 0 --max-tokens 30 --json -q | jq -c .thinking)
+    [ "$a" = "$b" ]
+    run --separate-stderr "$AUKLET" run "$M" hello --max-tokens 30 --json --verbose
+    [[ $stderr =~ "auklet: seed "([0-9]+) ]]
+    c=$("$AUKLET" run "$M" hello --seed "${BASH_REMATCH[1]}" --max-tokens 30 --json -q | jq -c .thinking)
+    [ "$(jq -c .thinking <<<"$output")" = "$c" ]
+}
+
 @test "sampling settings outside their range are usage errors that name them" {
     for words in "--temperature -1" "--temperature 101" "--top-p 0" "--top-p 1.1" "--top-k -1"; do
         # shellcheck disable=SC2086
@@ -194,7 +205,7 @@ PY
 @test "a chat answers, begins anew, explains itself and ends with Ctrl-D" {
     make_model
     run chat "wait:> " "send:hello" "wait:tok/s" "wait:> " "send:/help" "wait:stops an answer" \
-        "send:/new" "wait:a new conversation" "wait:> " "key:ctrl-d" \
+        "send:/new" "wait:a new conversation" "wait:> " "sleep:0.5" "key:ctrl-d" \
         -- "$AUKLET" run "$M" --greedy --max-tokens 5
     has "$output" "a chat with '$M'"
     [ "${lines[-1]}" = "exit 0" ]
@@ -237,7 +248,7 @@ PY
 @test "Ctrl-C stops the answer, not the chat; at the prompt it does nothing" {
     make_model "config max_position_embeddings=500000"
     run chat "wait:> " "send:hello" "wait:[2m" "sleep:0.2" "key:ctrl-c" "wait:auklet: stopped" \
-        "wait:> " "key:ctrl-c" "wait:> " "send:again" "wait:[2m" "key:ctrl-c" \
+        "wait:> " "sleep:0.5" "key:ctrl-c" "wait:> " "send:again" "wait:[2m" "key:ctrl-c" \
         "wait:auklet: stopped" "wait:> " "send:/exit" \
         -- "$AUKLET" run "$M" --greedy --no-loop-guard --ctx 200000
     echo "${output: -300}"
@@ -271,7 +282,7 @@ PY
     need_miniature
     thinking=$("$AUKLET" run "$MINIATURE" hello --greedy --max-tokens 100 --json -q | jq -r .thinking)
     answer=$("$AUKLET" run "$MINIATURE" hello --greedy --max-tokens 100 -q | head -1)
-    run chat --stdout "$BATS_TEST_TMPDIR/out" "wait:chat with" "sleep:0.3" "send:hello" "wait:tok/s" "sleep:0.2" "key:ctrl-d" \
+    run chat --stdout "$BATS_TEST_TMPDIR/out" "wait:chat with" "sleep:0.3" "send:hello" "wait:tok/s" "sleep:0.5" "key:ctrl-d" \
         -- "$AUKLET" run "$MINIATURE" --greedy --max-tokens 100
     [ "${lines[-1]}" = "exit 0" ]
     has "$output" "$thinking"
@@ -281,7 +292,7 @@ PY
 
 @test "several turns of a chat keep what was read before" {
     need_miniature
-    run chat "wait:> " "send:hello" "wait:tok/s" "wait:> " "send:hello again" "wait:tok/s" "wait:> " "key:ctrl-d" \
+    run chat "wait:> " "send:hello" "wait:tok/s" "wait:> " "send:hello again" "wait:tok/s" "wait:> " "sleep:0.5" "key:ctrl-d" \
         -- "$AUKLET" run "$MINIATURE" --greedy --max-tokens 60
     [ "${lines[-1]}" = "exit 0" ]
     cached=($(grep -ao '([0-9]* cached)' <<<"$output" | grep -o '[0-9]*'))

@@ -17,7 +17,7 @@ def value(rng, kind):
     if kind == "str":
         return rng.choice((some_text(rng), rng.choice(("level", "noon", "abcba", "racecar", "stats", "rotator"))))
     if kind == "list":
-        return [rng.choice((rng.randint(-12, 40), rng.randint(0, 12))) for _ in range(rng.randint(4, 9))]
+        return [rng.choice((rng.randint(-12, 40), rng.randint(0, 12), rng.randint(0, 140))) for _ in range(rng.randint(4, 9))]
     if kind == "words":
         return [rng.choice(CODES + NOUNS) for _ in range(rng.randint(4, 8))]
     if kind == "dict":

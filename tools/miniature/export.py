@@ -47,6 +47,7 @@ def export(state, config, folder):
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, "model.safetensors")
     save_file(tensors(state, config), path + ".tmp", metadata={"format": "pt"})
+    os.chmod(path + ".tmp", 0o644)
     os.replace(path + ".tmp", path)
     write_json(os.path.join(folder, "config.json"), config)
     generation = {k: config[k] for k in ("bos_token_id", "eos_token_id", "pad_token_id", "transformers_version")}

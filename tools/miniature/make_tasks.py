@@ -3,6 +3,7 @@
 usage: python make_tasks.py [TASKS_FOLDER [MODEL_FOLDER]]
 
 TASKS_FOLDER  code.jsonl       HumanEval's file format (task_id, prompt, entry_point, canonical_solution, test)
+              code_long.jsonl  the same with longer chains of steps than any in the training data
               tools.json       a tool collection of one-step and two-step tasks, environment "entity"
               retrieval.jsonl  facts in padding at several prompt lengths
 MODEL_FOLDER  heldout.txt      Python source of held-out files, then function texts of held-out tasks
@@ -22,7 +23,7 @@ from render import HERE, MODEL, Renderer
 from words import held_out
 
 SEED = 424242
-CODE_TASKS, LONG_TASKS, TOOL_TASKS, PER_DEPTH, FACTS = 160, 40, 80, 50, 5
+CODE_TASKS, LONG_TASKS, TOOL_TASKS, PER_DEPTH, FACTS = 200, 60, 80, 50, 5
 DEPTHS = (256, 384, 512, 768, 1024, 1536, 2048)
 
 
@@ -45,10 +46,12 @@ def code_tasks(rng, count, maker=tasks_code.make):
     return out
 
 
-def code_records(rng):
-    """Tasks 0..159 come from the families of the training data, 160..199 are longer chains than any there."""
-    tasks = code_tasks(rng, CODE_TASKS) + code_tasks(rng, LONG_TASKS, lambda r: tasks_code.make(r, tasks_code.long_chains))
-    return [check_code.humaneval_record(rng, inst, f"Miniature/{i}") for i, inst in enumerate(tasks)]
+def code_records(rng, count, prefix, maker=tasks_code.make):
+    return [check_code.humaneval_record(rng, inst, f"{prefix}/{i}") for i, inst in enumerate(code_tasks(rng, count, maker))]
+
+
+def long_chain(rng):
+    return tasks_code.make(rng, tasks_code.long_chains)
 
 
 def tool_entry(t, action):
@@ -149,7 +152,9 @@ def main():
     tasks = sys.argv[1] if len(sys.argv) > 1 else os.path.normpath(os.path.join(HERE, "..", "..", "data", "tasks"))
     model = sys.argv[2] if len(sys.argv) > 2 else MODEL
     renderer = Renderer()
-    write(os.path.join(tasks, "code.jsonl"), json_lines(code_records(random.Random(SEED))))
+    write(os.path.join(tasks, "code.jsonl"), json_lines(code_records(random.Random(SEED), CODE_TASKS, "Miniature")))
+    longer = code_records(random.Random(SEED + 5), LONG_TASKS, "MiniatureLong", long_chain)
+    write(os.path.join(tasks, "code_long.jsonl"), json_lines(longer))
     write(os.path.join(tasks, "tools.json"), json.dumps(tool_collection(random.Random(SEED + 1)), indent=1) + "\n")
     rng = random.Random(SEED + 2)
     facts = [retrieval_task(rng, renderer, d, i) for d in DEPTHS for i in range(PER_DEPTH)]

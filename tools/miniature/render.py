@@ -6,7 +6,7 @@ import jinja2
 from tokenizers import Tokenizer
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MODEL = os.path.normpath(os.path.join(HERE, "..", "..", "data", "miniature"))
+MODEL = os.environ.get("MINIATURE_MODEL") or os.path.normpath(os.path.join(HERE, "..", "..", "data", "miniature"))
 
 
 def load_template(path=os.path.join(MODEL, "chat_template.jinja")):
@@ -36,16 +36,17 @@ class Renderer:
         return self.encode(self.text(messages, tools, prompt=True))
 
     def weights(self, ids):
-        """1 for what the assistant says, 0.1 for the user's text, 0.02 for the platform turn and tool results."""
-        out, current = [], 0.02
+        """1 for what the assistant says, very little for the user's text, the platform turn and tool results:
+        most of that is random and cannot be predicted."""
+        out, current = [], 0.005
         for t in ids:
             if t == self.chatbot:
-                out.append(0.02)
+                out.append(0.005)
                 current = 1.0
                 continue
             out.append(current)
             if t == self.user:
-                current = 0.1
-            elif t == self.eot:
                 current = 0.02
+            elif t == self.eot:
+                current = 0.005
         return out

@@ -14,7 +14,9 @@ import tasks_tools
 from tasks_facts import is_held_out
 
 # kind -> (share of the batches, row length, rows in a batch)
-BATCHES = {"code": (46, 512, 8), "tools": (20, 640, 6), "facts": (13, 512, 8), "longfacts": (5, 1024, 4), "source": (16, 512, 8)}
+BATCHES = {"code": (50, 512, 6), "tools": (20, 640, 5), "facts": (12, 512, 6), "longfacts": (4, 1024, 3), "source": (12, 512, 6)}
+# the loss of Python source is scaled down: it never gets small, and would drown the tasks that can be learned exactly
+LOSS_SCALE = {"source": 0.25}
 
 
 def training_instance(rng, maker, *args):
@@ -61,14 +63,13 @@ class Rows:
     def __init__(self, renderer, seed):
         self.r, self.seed = renderer, seed
         self.source, _ = corpus.load()
-        self.kinds = list(BATCHES)
-        self.shares = [BATCHES[k][0] for k in self.kinds]
+        self.shares = {k: v[0] for k, v in BATCHES.items()}
 
     def chat_row(self, rng, kind, length):
         if kind == "code":
-            messages, tools = code_messages(rng, 5)
+            messages, tools = code_messages(rng, 6)
         elif kind == "tools":
-            messages, tools = tool_messages(rng, rng.choice((1, 2, 2)))
+            messages, tools = tool_messages(rng, rng.choice((1, 2)))
         else:
             most = 26 if length <= 512 else 62
             messages, tools = fact_messages(rng, rng.randint(most // 2 if length > 512 else 2, most), self.source)
@@ -81,15 +82,20 @@ class Rows:
             ids += self.r.encode(rng.choice(self.source) + "\n\n")
         return ids, [0.0] + [0.6] * (len(ids) - 1)
 
+    def make_row(self, rng, kind, length):
+        if kind == "source":
+            return self.source_row(rng, length)
+        return self.chat_row(rng, kind, length)
+
     def batch(self, number):
         """(kind, ids, weights) of the batch with this number."""
         rng = random.Random(f"{self.seed}-{number}")
-        kind = rng.choices(self.kinds, self.shares)[0]
+        kind = rng.choices(list(self.shares), list(self.shares.values()))[0]
         _, length, rows = BATCHES[kind]
         ids = np.full((rows, length + 1), self.r.pad, np.int64)
         weights = np.zeros((rows, length + 1), np.float32)
         for i in range(rows):
-            row, w = self.source_row(rng, length) if kind == "source" else self.chat_row(rng, kind, length)
+            row, w = self.make_row(rng, kind, length)
             n = min(len(row), length + 1)
             ids[i, :n], weights[i, :n] = row[:n], w[:n]
         return kind, ids, weights

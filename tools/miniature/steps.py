@@ -2,10 +2,11 @@
 
 A step is (key, phrases, code, note). `{x}` is the running variable, `{c}`, `{d}` the constants of the step.
 """
+from words import CODES
 
 
 def number_step(rng):
-    c = rng.choice((rng.randint(2, 9), rng.randint(10, 99), rng.randint(100, 999)))
+    c = rng.choice((rng.randint(2, 9), rng.randint(10, 99)))
     s = rng.randint(2, 12)
     table = [
         ("add", c, ("add {c}", "increase it by {c}", "add {c} to it"), "{x} + {c}"),
@@ -25,8 +26,7 @@ def number_step(rng):
 def text_step(rng):
     a, b = rng.sample("abcdefghiklmnoprstuvw", 2)
     k = rng.randint(2, 6)
-    tag = "".join(rng.choice("abcdefgxyz") for _ in range(rng.randint(2, 3)))
-    mark = rng.choice("-_!?.:#*+")
+    tag, mark = rng.choice(CODES), rng.choice("-_!?:#")
     table = [
         ("upper", 0, ("convert it to upper case", "make it upper case"), "{x}.upper()"),
         ("lower", 0, ("convert it to lower case", "make it lower case"), "{x}.lower()"),
@@ -120,7 +120,7 @@ def word_test(rng):
 
 
 def word_map(rng):
-    a = rng.choice("-_!?.:#") + "".join(rng.choice("abcxyz") for _ in range(2))
+    a = rng.choice("-_!?:#") + rng.choice(CODES)
     k = rng.randint(2, 4)
     table = [
         ("upper", 0, ("make each upper case",), "w.upper()"),

@@ -38,18 +38,18 @@ def chain(rng, arg, count, step, subject):
 
 
 def numbers(rng):
-    return chain(rng, rng.choice(NUMBER_ARGS), rng.choices((1, 2, 3, 4, 5), (3, 4, 4, 2, 1))[0], number_step, "int")
+    return chain(rng, rng.choice(NUMBER_ARGS), rng.choices((1, 2, 3, 4), (4, 5, 4, 2))[0], number_step, "int")
 
 
 def texts(rng):
-    return chain(rng, rng.choice(TEXT_ARGS), rng.choices((1, 2, 3, 4), (3, 4, 3, 2))[0], text_step, "str")
+    return chain(rng, rng.choice(TEXT_ARGS), rng.choices((1, 2, 3, 4), (4, 4, 3, 1))[0], text_step, "str")
 
 
 def long_chains(rng):
     """Longer chains than any in training; used for the task set only."""
     if rng.random() < 0.5:
-        return chain(rng, rng.choice(NUMBER_ARGS), rng.randint(6, 9), number_step, "int")
-    return chain(rng, rng.choice(TEXT_ARGS), rng.randint(5, 7), text_step, "str")
+        return chain(rng, rng.choice(NUMBER_ARGS), rng.randint(5, 8), number_step, "int")
+    return chain(rng, rng.choice(TEXT_ARGS), rng.randint(5, 6), text_step, "str")
 
 
 def list_steps(rng, arg, test, change, order):
@@ -130,7 +130,7 @@ def single(rng):
 
 
 FAMILIES = (numbers, texts, lists, word_lists, loops, single)
-WEIGHTS = (20, 18, 18, 10, 10, 28)
+WEIGHTS = (20, 18, 20, 10, 12, 20)
 
 
 def make(rng, family=None):

@@ -30,7 +30,7 @@ def fact(rng):
     if style < 0.5:
         value = rng.choice(CODES)
     elif style < 0.8:
-        value = str(rng.randint(10, 999))
+        value = str(rng.randint(10, 99))
     else:
         value = f"{rng.choice(CODES)}-{rng.randint(10, 99)}"
     return rng.choice(("code", "password", "number", "secret")), thing, value

@@ -5,7 +5,7 @@ one instance; `episode(instance)` the whole conversation; `pick_tools` the list 
 """
 import json
 
-from words import ADJECTIVES, CITIES, CODES, NOUNS, PEOPLE, THINGS, held_out
+from words import CITIES, CODES, PEOPLE, held_out
 
 
 def email(rng):
@@ -13,15 +13,15 @@ def email(rng):
 
 
 def phone(rng):
-    return f"555-{rng.randint(100, 999)}"
+    return f"555-{rng.randint(10, 99)}"
 
 
 def address(rng):
-    return f"10.0.{rng.randint(1, 99)}.{rng.randint(1, 250)}"
+    return f"{rng.choice(CODES)}.{rng.choice(CODES)}.net"
 
 
 def parcel(rng):
-    return f"{rng.choice('ABCDEFGH')}{rng.choice('KLMNPQR')}{rng.randint(100, 999)}"
+    return f"{rng.choice('ABCDEFGH')}{rng.choice('KLMNPQR')}-{rng.randint(10, 99)}"
 
 
 def shelf(rng):
@@ -41,7 +41,7 @@ def person(rng):
 
 
 def number(rng):
-    return rng.randint(2, 999)
+    return rng.randint(2, 99)
 
 
 # kind -> prefix of its ids, getter names, fields that a result shows
@@ -89,7 +89,7 @@ def action_schema(name):
 
 def entity(rng, kind):
     prefix, getters, fields = ENTITIES[kind]
-    return f"{prefix}-{rng.randint(10, 999)}", {k: f(rng) for k, f in fields.items()}
+    return f"{prefix}-{rng.randint(10, 99)}", {k: f(rng) for k, f in fields.items()}
 
 
 def make(rng, steps):

@@ -1,0 +1,211 @@
+load helpers
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return 1
+}
+
+# three tasks of HumanEval's form, made here
+tasks() {
+    python3 - "$@" <<'P'
+import json, sys
+for i, (name, op) in enumerate((("add", "+"), ("sub", "-"), ("mul", "*"))):
+    print(json.dumps({"task_id": "HumanEval/%d" % i, "entry_point": name,
+        "prompt": "def %s(x, y):\n    \"\"\" x %s y \"\"\"\n" % (name, op),
+        "canonical_solution": "    return x %s y\n" % op,
+        "test": "def check(f):\n    assert f(7, 5) == 7 %s 5\n" % op}))
+P
+}
+
+completion() { # task text...
+    python3 -c '
+import json, sys
+for i in range(1, len(sys.argv), 2):
+    print(json.dumps({"task_id": sys.argv[i], "completion": sys.argv[i + 1]}))' "$@"
+}
+
+# get KEY: of the JSON document in $output
+get() {
+    python3 -c 'import json, sys; print(json.loads(sys.stdin.read())[sys.argv[1]])' "$1" <<<"$output"
+}
+
+# column FILE KEY: one value per line
+column() {
+    python3 -c '
+import json, sys
+print(" ".join(str(json.loads(l)[sys.argv[2]]) for l in open(sys.argv[1])))' "$1" "$2"
+}
+
+@test "completions become verdicts, a line each, in the order of the tasks" {
+    tasks >t.jsonl
+    completion 2 '    return x * y' 0 '    return x - y' HumanEval/1 '    while True: pass' >c.jsonl
+    run --separate-stderr "$AUKLET" eval t.jsonl --completions c.jsonl -o r.jsonl --json
+    echo "$output $stderr"
+    [ "$status" -eq 0 ]
+    [ "$(get n)" = 3 ]
+    [ "$(get passed)" = 1 ]
+    [ "$(get timeout)" = 1 ]
+    [ "$(get ledger_id)" = None ]
+    [ "$(column r.jsonl task_id)" = "HumanEval/0 HumanEval/1 HumanEval/2" ]
+    [ "$(column r.jsonl status)" = "failed timeout passed" ]
+    [ "$(column r.jsonl run_again)" = "False True False" ] || [ "$(nproc)" -eq 1 ]
+}
+
+@test "every status has its program" {
+    tasks >t.jsonl
+    completion 0 '    import os; os._exit(0)' 0 '    x = bytearray(1 << 40)' 0 '    import ctypes
+    ctypes.string_at(0)' 0 '    import os
+    while True: os.write(1, b"x" * 65536)' 0 '    return x + y' 0 '    import sys; sys.exit(0)' >c.jsonl
+    run --separate-stderr "$AUKLET" eval t.jsonl --limit 1 --completions c.jsonl -o r.jsonl --json
+    [ "$status" -eq 0 ]
+    [ "$(column r.jsonl status)" = "no_verdict memory no_verdict output passed failed" ]
+    [ "$(column r.jsonl sample)" = "0 1 2 3 4 5" ]
+    [ "$(get pass_at_1)" = 0.16666666666666666 ]
+}
+
+@test "answers are extracted; truncated and looped are columns" {
+    tasks >t.jsonl
+    cat >a.jsonl <<'J'
+{"task_id": 0, "answer": "t<|END_THINKING|><|START_TEXT|>```python\ndef add(x, y):\n    return x + y\n```\n```\nmore", "finish_reason": "length"}
+{"task_id": 1, "answer": "thinking ```\ndef sub(x, y): return x - y\n```", "finish_reason": "length"}
+{"task_id": 2, "answer": "thinking thinking", "finish_reason": "repetition_guard"}
+J
+    run --separate-stderr "$AUKLET" eval t.jsonl --answers a.jsonl -o r.jsonl --json
+    [ "$status" -eq 0 ]
+    [ "$(column r.jsonl status)" = "passed no_code looped" ]
+    [ "$(column r.jsonl truncated)" = "True True False" ]
+    [ "$(column r.jsonl looped)" = "False False True" ]
+    [ "$(get truncated) $(get looped)" = "2 1" ]
+    run --separate-stderr "$AUKLET" eval t.jsonl --answers r.jsonl --json
+    [ "$(get passed)" = 1 ]
+}
+
+@test "a resumed run ends with the same file and does nothing twice" {
+    tasks >t.jsonl
+    completion 0 '    return x + y' 1 '    return 1' 2 '    return x * y' >c.jsonl
+    "$AUKLET" eval t.jsonl --completions c.jsonl -o r.jsonl -q >/dev/null
+    column r.jsonl task_id >want
+    column r.jsonl status >>want
+    # a line of ours that failed, then one whose writing was cut
+    { sed -n 3p r.jsonl; sed -n 2p r.jsonl | sed 's/"failed"/"harness_error"/'; head -n 1 r.jsonl | head -c 100; } >torn.jsonl
+    run --separate-stderr "$AUKLET" eval t.jsonl --completions c.jsonl -o torn.jsonl --resume --json
+    [ "$status" -eq 0 ]
+    [ "$(get resumed)" = 1 ]
+    has "$stderr" "2 lines"
+    { column torn.jsonl task_id; column torn.jsonl status; } | diff want -
+    before=$(sha256sum <torn.jsonl)
+    run --separate-stderr "$AUKLET" eval t.jsonl --completions c.jsonl -o torn.jsonl --resume --json
+    [ "$(get resumed)" = 3 ]
+    [ "$(sha256sum <torn.jsonl)" = "$before" ]
+}
+
+@test "a kill at any moment loses nothing that was written" {
+    tasks >t.jsonl
+    for i in 0 1 2 0 1 2 0 1 2 0 1 2; do completion $i '    import time; time.sleep(0.3); return 1'; done >c.jsonl
+    for _ in 1 2 3; do
+        timeout -s KILL 1.5 "$AUKLET" eval t.jsonl --completions c.jsonl -o r.jsonl --resume -q >/dev/null 2>&1 || true
+    done
+    run --separate-stderr "$AUKLET" eval t.jsonl --completions c.jsonl -o r.jsonl --resume --json
+    [ "$status" -eq 0 ]
+    [ "$(get resumed)" -gt 0 ]
+    [ "$(wc -l <r.jsonl)" -eq 12 ]
+    [ "$(column r.jsonl sample)" = "0 1 2 3 0 1 2 3 0 1 2 3" ]
+}
+
+@test "another run's file, an existing file and a missing one" {
+    tasks >t.jsonl
+    completion 0 '    return 1' >c.jsonl
+    completion 0 '    return 2' >d.jsonl
+    "$AUKLET" eval t.jsonl --completions c.jsonl -o r.jsonl -q >/dev/null
+    run --separate-stderr "$AUKLET" eval t.jsonl --completions d.jsonl -o r.jsonl --resume
+    [ "$status" -eq 1 ]
+    has "$stderr" "another run"
+    run --separate-stderr "$AUKLET" eval t.jsonl --completions c.jsonl -o r.jsonl
+    [ "$status" -eq 1 ]
+    has "$stderr" "--resume"
+    run --separate-stderr "$AUKLET" eval t.jsonl --completions c.jsonl -o r.jsonl --force
+    [ "$status" -eq 0 ]
+    has "$stderr" "2 of 3 tasks have no answer"
+    run --separate-stderr "$AUKLET" eval t.jsonl --completions missing.jsonl
+    [ "$status" -eq 1 ]
+    run --separate-stderr "$AUKLET" eval t.jsonl --completions c.jsonl -o /nowhere/r.jsonl
+    [ "$status" -eq 1 ]
+    [ "${#stderr_lines[@]}" -eq 1 ]
+}
+
+@test "a reference that fails stops the run" {
+    tasks | sed 's/return x - y/return x + y/' >t.jsonl
+    completion 0 '    return 1' >c.jsonl
+    run --separate-stderr "$AUKLET" eval t.jsonl --completions c.jsonl
+    [ "$status" -eq 1 ]
+    has "$stderr" "the reference solution of HumanEval/1 does not pass here (failed, AssertionError"
+}
+
+@test "bad data and bad answers are one line" {
+    tasks >t.jsonl
+    completion 0 '    return 1' >c.jsonl
+    bad() { # message of eval with the data in bad.jsonl
+        run --separate-stderr "$AUKLET" eval bad.jsonl --completions c.jsonl
+        [ "$status" -eq 1 ] && [ "${#stderr_lines[@]}" -eq 1 ] && has "$stderr" "$1"
+    }
+    cat t.jsonl t.jsonl >bad.jsonl && bad "holds task 'HumanEval/0' twice"
+    sed 's/"prompt"/"promt"/' t.jsonl >bad.jsonl && bad "record 1: 'prompt' is not a string"
+    : >bad.jsonl && bad "holds no record"
+    head -c 300 t.jsonl >bad.jsonl && bad "line 1"
+    gzip -c t.jsonl | head -c 100 >bad.jsonl && bad "damaged or cut"
+    run --separate-stderr "$AUKLET" eval humaneval --data t.jsonl --completions c.jsonl
+    [ "$status" -eq 1 ]
+    has "$stderr" "is not the file of humaneval"
+    gzip -c t.jsonl >t.jsonl.gz
+    run --separate-stderr "$AUKLET" eval t.jsonl.gz --completions c.jsonl -q --json
+    [ "$(get n)" = 1 ]
+
+    wrong() { # message of eval with the completions on stdin
+        cat >bad.jsonl
+        run --separate-stderr "$AUKLET" eval t.jsonl --completions bad.jsonl
+        [ "$status" -eq 1 ] && [ "${#stderr_lines[@]}" -eq 1 ] && has "$stderr" "$1"
+    }
+    completion 7 'x' | wrong "line 1: no 'task_id'"
+    echo '{"task_id": 0}' | wrong "line 1: 'completion' is not a string"
+    printf '\n{"task_id": 0, "completion": "\xff"}\n' | wrong "line 2"
+    printf '{"task_id": 0, "completion": "x"}\n{"task_id": 0, "comp' | wrong "line 2"
+    printf '{"task_id": 0, "sample": 1, "completion": "x"}\n{"task_id": 0, "sample": 1, "completion": "x"}\n' |
+        wrong "is there twice"
+    : | wrong "holds no answer"
+}
+
+@test "wrong usage" {
+    run --separate-stderr "$AUKLET" eval humaneval
+    usage_error
+    run --separate-stderr "$AUKLET" eval humaneval --answers a --completions b
+    usage_error
+    run --separate-stderr "$AUKLET" eval humaneval --answers a --resume
+    usage_error
+    run --separate-stderr "$AUKLET" eval x --model m --samples 2
+    usage_error
+    run --separate-stderr "$AUKLET" eval humaneval --answers a
+    [ "$status" -eq 1 ]
+    has "$stderr" "--data FILE"
+}
+
+@test "a model folder is asked, and its answers read the same from the file" {
+    model=$ROOT/data/miniature
+    [ -e "$model/model.safetensors" ] || skip "there is no bundled model"
+    tasks >t.jsonl
+    run --separate-stderr "$AUKLET" eval t.jsonl --model "$model" --max-tokens 200 -o r.jsonl --json
+    echo "$stderr"
+    [ "$status" -eq 0 ]
+    [ "$(get n)" = 3 ]
+    mine=$(column r.jsonl status)
+    run --separate-stderr "$AUKLET" eval t.jsonl --answers r.jsonl -o s.jsonl --json
+    [ "$(column s.jsonl status)" = "$mine" ]
+    [ "$(column s.jsonl program_sha256)" = "$(column r.jsonl program_sha256)" ]
+}
+
+@test "all 164 references pass, in under 15 seconds on two processors" {
+    need_shared data/HumanEval.jsonl.gz
+    completion 0 '    return False' >c.jsonl
+    run --separate-stderr "$AUKLET" eval humaneval --data "$SHARED/data/HumanEval.jsonl.gz" --completions c.jsonl --json
+    [ "$status" -eq 0 ]
+    has "$output" '"references": {"passed": 164, "n": 164, "seconds": '
+    [ "$(get passed)" = 0 ]
+}
