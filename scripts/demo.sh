@@ -8,6 +8,7 @@ auklet=${1:-build/release/auklet}
 model=data/miniature
 dir=$(mktemp -d "${TMPDIR:-/tmp}/auklet-demo.XXXXXX")
 trap 'rm -rf "$dir"' EXIT INT TERM
+export AUK_LEDGER="$dir/ledger.db"
 
 say() {
     printf '\n== %s\n' "$*"

@@ -48,6 +48,7 @@ need libseccomp-dev - library libseccomp
 need python3 python3 program python3
 need libcmocka-dev cmocka library cmocka
 need bats bats-core program bats
+need jq jq program jq
 need clang-format-14 - program clang-format-14
 if [ "$tier" = long ]; then
     need clang-14 - program clang-14

@@ -51,6 +51,27 @@ static const char *text_at(const json_t *v, const char *path)
     return s != NULL ? s : "-";
 }
 
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL && slash[1] != 0 ? slash + 1 : path;
+}
+
+static void print_row(const auk_entry *e)
+{
+    auk_buf said = AUK_BUF_INIT(1 << 16);
+
+    auk_headline_say(&said, e->head);
+    printf("%.12s  %-.19s  ", e->id, text_at(e->head, "finished"));
+    print_safe(text_at(e->head, "kind"), 9);
+    printf("  ");
+    print_safe(base_name(text_at(e->head, "model.path")), 20);
+    printf("  ");
+    print_safe(said.p, 0);
+    printf("\n");
+    auk_buf_release(&said);
+}
+
 static int list(const ledger_args *a, auk_ledger *l, auk_err *err)
 {
     auk_entry *entries = NULL;
@@ -60,17 +81,11 @@ static int list(const ledger_args *a, auk_ledger *l, auk_err *err)
     if (rc < 0)
         return rc;
     json_t *records = json_array();
-    for (size_t i = 0; i < n; i++) {
-        if (a->common.json) {
+    for (size_t i = 0; i < n; i++)
+        if (a->common.json)
             json_array_append_new(records, with_id(&entries[i]));
-            continue;
-        }
-        printf("%.12s  ", entries[i].id);
-        print_safe(text_at(entries[i].head, "kind"), 9);
-        printf("  %-.19s  ", text_at(entries[i].head, "finished"));
-        print_safe(text_at(entries[i].head, "command"), 0);
-        printf("\n");
-    }
+        else
+            print_row(&entries[i]);
     auk_entries_free(entries, n);
     if (!a->common.json)
         json_decref(records);

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/time.h"
+#include "cli/machine.h"
 #include "engine/engine.h"
 
 #include <histedit.h>
@@ -139,17 +140,30 @@ static void say_finish(const run_args *a, const auk_generate_result *r)
             r->completion_tokens, decode, decode > 0 ? (double)steps / decode : 0);
 }
 
+/* A loop is reported as clients know it: the length was reached, with the details beside it. */
+static json_t *finish_json(const auk_generate_result *r)
+{
+    if (r->finish != AUK_FINISH_LOOP)
+        return json_null();
+    return json_pack("{s:s, s:i}", "type", auk_finish_name(r->finish), "period", r->loop_period);
+}
+
 static int print_result(const auk_generate_result *r)
 {
-    json_t *parsed, *out;
+    const char *finish =
+        auk_finish_name(r->finish == AUK_FINISH_LOOP ? AUK_FINISH_LENGTH : r->finish);
+    json_t *parsed;
 
+    if (r->parsed.n_calls > 0 && r->finish == AUK_FINISH_STOP)
+        finish = "tool_calls";
     auk_parsed_json(&parsed, &r->parsed);
-    out = json_pack(
-        "{s:s, s:O, s:O, s:O, s:O, s:s, s:{s:I, s:I, s:I}, s:{s:I, s:I, s:I}}", "schema",
-        "auklet.run/1", "text", json_object_get(parsed, "text"), "thinking",
-        json_object_get(parsed, "thinking"), "tool_calls", json_object_get(parsed, "tool_calls"),
-        "outcome", json_object_get(parsed, "outcome"), "finish_reason", auk_finish_name(r->finish),
-        "usage", "prompt_tokens", (json_int_t)r->prompt_tokens, "cached_tokens",
+    json_t *out = json_pack(
+        "{s:s, s:s%, s:s%, s:O, s:O, s:s, s:o, s:{s:I, s:I, s:I}, s:{s:I, s:I, s:I}}", "schema",
+        "auklet.run/1", "text", r->parsed.text.n ? r->parsed.text.p : "", r->parsed.text.n,
+        "thinking", r->parsed.thinking.n ? r->parsed.thinking.p : "", r->parsed.thinking.n,
+        "tool_calls", json_object_get(parsed, "tool_calls"), "outcome",
+        json_object_get(parsed, "outcome"), "finish_reason", finish, "finish_details",
+        finish_json(r), "usage", "prompt_tokens", (json_int_t)r->prompt_tokens, "cached_tokens",
         (json_int_t)r->cached_tokens, "completion_tokens", (json_int_t)r->completion_tokens,
         "timings", "prefill_ns", (json_int_t)r->prefill_ns, "decode_ns", (json_int_t)r->decode_ns,
         "first_token_ns", (json_int_t)r->first_token_ns);
@@ -335,6 +349,21 @@ static int interactive(chat *c)
     return 0;
 }
 
+/* Memory is reserved when a session begins; what does not fit is refused with the numbers. */
+static int check_memory(const auk_engine *e, int ctx, auk_err *err)
+{
+    uint64_t need = auk_session_bytes(e, ctx), have = auk_machine_available();
+    char need_text[32], have_text[32];
+
+    if (need <= have)
+        return AUK_OK;
+    auk_bytes_print(need_text, sizeof need_text, need);
+    auk_bytes_print(have_text, sizeof have_text, have);
+    return auk_fail(err, AUK_ELIMIT,
+                    "a context of %d needs %s beside the weights and %s are available: lower --ctx",
+                    ctx, need_text, have_text);
+}
+
 static int open_chat(chat *c, const run_args *a, auk_err *err)
 {
     auk_engine_options opts = {.threads = a->common.threads};
@@ -359,7 +388,9 @@ static int open_chat(chat *c, const run_args *a, auk_err *err)
     int ctx = a->ctx > 0 ? a->ctx : DEFAULT_CTX;
     if (a->ctx == 0 && ctx > auk_engine_max_context(c->engine))
         ctx = auk_engine_max_context(c->engine);
-    rc = auk_session_new(&c->session, c->engine, ctx, err);
+    rc = check_memory(c->engine, ctx, err);
+    if (rc == AUK_OK)
+        rc = auk_session_new(&c->session, c->engine, ctx, err);
     if (rc == AUK_OK && a->system_text != NULL)
         rc = add_message(c, "system", auk_str_of(a->system_text), err);
     return rc;
@@ -385,7 +416,9 @@ static int run_chat(chat *c, auk_err *err)
     auk_buf text = AUK_BUF_INIT(AUK_MAX_TEXT);
     int rc = AUK_OK;
 
-    if (c->a->common.n_args > 1) {
+    if (c->a->common.n_args > 1 && c->a->common.arg[1][0] == 0) {
+        rc = auk_fail(err, AUK_EINVAL, "the prompt is empty");
+    } else if (c->a->common.n_args > 1) {
         rc = one_prompt(c, auk_str_of(c->a->common.arg[1]), err);
     } else if (isatty(0) && !c->a->common.json) {
         rc = interactive(c);

@@ -87,19 +87,30 @@ static double bandwidth(int threads)
     return best;
 }
 
-void auk_machine_measure(auk_machine *out, int threads, unsigned cpu_flags)
+static uint64_t memory_total(void)
 {
     uint64_t total = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    uint64_t limit = cgroup_limit(), available = meminfo("MemAvailable:");
+    uint64_t limit = cgroup_limit();
 
+    return total < limit ? total : limit;
+}
+
+uint64_t auk_machine_available(void)
+{
+    uint64_t total = memory_total(), available = meminfo("MemAvailable:");
+
+    return available > 0 && available < total ? available : total;
+}
+
+void auk_machine_measure(auk_machine *out, int threads, unsigned cpu_flags)
+{
     *out = (auk_machine){0};
     auk_cpu_model(out->cpu, sizeof out->cpu);
     auk_cpu_names(out->levels, sizeof out->levels, cpu_flags);
     auk_pool *pool = auk_pool_new(threads);
     out->threads = auk_pool_threads(pool);
     auk_pool_free(pool);
-    out->memory_bytes = total < limit ? total : limit;
-    out->available_bytes =
-        available > 0 && available < out->memory_bytes ? available : out->memory_bytes;
+    out->memory_bytes = memory_total();
+    out->available_bytes = auk_machine_available();
     out->bandwidth_bytes_s = bandwidth(threads);
 }

@@ -16,4 +16,7 @@ typedef struct auk_machine {
 /* Takes about half a second: the bandwidth is measured. */
 void auk_machine_measure(auk_machine *out, int threads, unsigned cpu_flags);
 
+/* Bytes of memory a program may still take here, as far as the system says. */
+uint64_t auk_machine_available(void);
+
 #endif

@@ -122,7 +122,8 @@ static void hold_streams(void)
 static int dispatch(int argc, char **argv)
 {
     if (argc < 2) {
-        print_help();
+        fprintf(stderr, "auklet: no command given\nusage: auklet COMMAND [options]; see 'auklet "
+                        "help'\n");
         return 2;
     }
     const char *name = argv[1];

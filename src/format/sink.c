@@ -434,11 +434,11 @@ static int write_index(const auk_sink *s, auk_err *err)
 /* An old destination steps aside, so that at every moment one complete folder has the name. */
 static int take_name(auk_sink *s, auk_err *err)
 {
-    size_t n = strlen(s->dst) + sizeof ".replaced";
+    size_t n = strlen(s->dst) + sizeof ".auklet-replaced";
     char *old = auk_alloc(n);
     int rc = AUK_OK;
 
-    snprintf(old, n, "%s.replaced", s->dst);
+    snprintf(old, n, "%s.auklet-replaced", s->dst);
     bool exists = auk_file_exists(s->dst);
     if (exists)
         rc = auk_tree_remove(old, err);

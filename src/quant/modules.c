@@ -73,8 +73,8 @@ static void add(builder *b, const char *name, int experts, int rows, int cols)
         if (shape[i] > 0) {
             m->shape[m->rank++] = (uint64_t)shape[i];
             if (!auk_mul(&n, n, (uint64_t)shape[i]) && b->rc == AUK_OK)
-                b->rc =
-                    auk_fail(b->err, AUK_EINVAL, "'%s' would have more than 2^61 weights", m->path);
+                b->rc = auk_fail(b->err, AUK_EFORMAT, "'%s' would have more than 2^61 weights",
+                                 m->path);
         }
     auk_quant_assign(m, b->list, b->recipe, b->hp->n_layers);
 }

@@ -48,7 +48,8 @@ static int check_places(const char *src, const char *dst, auk_err *err)
 
     if (from != NULL && to != NULL) {
         size_t n = strlen(to);
-        if (strncmp(from, to, n) == 0 && (from[n] == 0 || from[n] == '/'))
+        if (strncmp(from, to, n) == 0 &&
+            (from[n] == 0 || from[n] == '/' || n == 1)) /* 1: the root */
             rc = auk_fail(err, AUK_EINVAL, "the destination '%s' holds the source: choose another",
                           dst);
     }

@@ -232,11 +232,14 @@ static void add_sentence(json_t *pair_facts)
            least = auk_number_at(pair_facts, "smallest_difference"),
            beyond = auk_number_at(pair_facts, "equivalent_beyond");
     double p = isfinite(holm) ? holm : auk_number_at(pair_facts, "p_exact");
-    char text[600], found[120] = "";
+    char text[600], found[160] = " So few tasks could not have shown any difference reliably.",
+                    margin[80] = "within no margin";
 
     if (json_object_get(pair_facts, "refused") != NULL || !isfinite(p))
         return;
-    if (isfinite(least))
+    if (beyond < 1)
+        snprintf(margin, sizeof margin, "only within a margin above %.1f points", 100 * beyond);
+    if (isfinite(least) && least < 1)
         snprintf(found, sizeof found,
                  " A true difference of %.1f points would have been found with 80 %% probability.",
                  100 * least);
@@ -248,8 +251,8 @@ static void add_sentence(json_t *pair_facts)
         snprintf(
             text, sizeof text,
             "No difference between %s and %s was shown (exact McNemar p = %.4g).%s They can be "
-            "called equivalent only within a margin above %.1f points.",
-            a, b, p, found, 100 * beyond);
+            "called equivalent %s.",
+            a, b, p, found, margin);
     json_object_set_new(pair_facts, "sentence", json_string(text));
 }
 

@@ -19,6 +19,9 @@
 AUK_MUST_CHECK int auk_headline(json_t **out, const char *rule, const char *kind,
                                 const auk_str *items, size_t n, auk_err *err);
 
+/* Appends what a head's headline says in half a line: "pass@1 89.02 % of 164 tasks". */
+void auk_headline_say(auk_buf *out, const json_t *head);
+
 typedef enum auk_report_format {
     AUK_REPORT_HTML, /* one file: no script, nothing from elsewhere, light and dark, for print */
     AUK_REPORT_MARKDOWN,

@@ -3,18 +3,31 @@
 
 #include "base/mem.h"
 
-/* "HumanEval/9" before "HumanEval/10": digits compare as numbers. */
+/* The text after the last '/', and where it is a number the count of its digits, else 0. */
+static const char *tail(const char *id, size_t *digits)
+{
+    const char *slash = strrchr(id, '/'), *t = slash != NULL ? slash + 1 : id;
+
+    *digits = strspn(t, "0123456789");
+    if (t[*digits] != 0)
+        *digits = 0;
+    return t;
+}
+
+/* By what comes before the tail, numbers before words, short numbers before long ones: so
+ * "HumanEval/9" is before "HumanEval/10", and it is an order whatever the ids. */
 int auk_task_order(const char *a, const char *b)
 {
-    const char *slash = strrchr(a, '/'), *other = strrchr(b, '/');
-    size_t n = slash != NULL ? (size_t)(slash - a) : 0;
+    size_t x, y;
+    const char *s = tail(a, &x), *t = tail(b, &y);
+    size_t n = (size_t)(s - a), m = (size_t)(t - b);
+    int order = memcmp(a, b, n < m ? n : m);
 
-    if (slash != NULL && other != NULL && (size_t)(other - b) == n && memcmp(a, b, n) == 0) {
-        size_t x = strspn(slash + 1, "0123456789"), y = strspn(other + 1, "0123456789");
-        if (x > 0 && y > 0 && slash[1 + x] == 0 && other[1 + y] == 0 && x != y)
-            return x < y ? -1 : 1;
-    }
-    return strcmp(a, b);
+    if (order == 0 && n != m)
+        order = n < m ? -1 : 1;
+    if (order == 0 && x != y)
+        order = x == 0 ? 1 : y == 0 ? -1 : x < y ? -1 : 1;
+    return order != 0 ? order : strcmp(s, t);
 }
 
 typedef struct keyed {

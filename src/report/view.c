@@ -37,8 +37,11 @@ static void cell_bytes(auk_doc *d, double bytes)
 
 /* ---- the list of records ------------------------------------------------------------------ */
 
-static void headline_text(auk_buf *out, const json_t *h, const char *kind)
+void auk_headline_say(auk_buf *out, const json_t *head)
 {
+    const json_t *h = json_object_get(head, "headline");
+    const char *kind = auk_text_at(head, "kind").p;
+
     if (strcmp(kind, "eval") == 0)
         auk_buf_printf(out, "pass@1 %.2f %% of %lld tasks", 100 * auk_number_at(h, "pass_at_1"),
                        (long long)auk_int_at(h, "tasks"));
@@ -66,7 +69,7 @@ static void view_records(auk_doc *d, const auk_case *cases, size_t n)
     for (size_t i = 0; i < n; i++) {
         const json_t *head = cases[i].entry->head;
         auk_buf_clear(&text);
-        headline_text(&text, json_object_get(head, "headline"), cases[i].kind);
+        auk_headline_say(&text, head);
         auk_doc_cell(d, AUK_STRONG, auk_str_of(cases[i].label));
         auk_doc_cell(d, AUK_PLAIN, auk_str_of(cases[i].kind));
         auk_doc_cell(d, AUK_PLAIN, auk_base_name(auk_text_at(head, "model.path")));

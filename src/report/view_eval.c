@@ -121,7 +121,7 @@ static void pair_words(auk_doc *d, const json_t *p)
         auk_doc_para(d, auk_str_of(text));
     }
     if (auk_int_at(p, "excluded") > 0) {
-        snprintf(text, sizeof text, "%lld tasks are left out of both: their harness broke.",
+        snprintf(text, sizeof text, "Left out of both, because the harness broke: %lld.",
                  (long long)auk_int_at(p, "excluded"));
         auk_doc_para(d, auk_str_of(text));
     }

@@ -14,6 +14,7 @@ GOLDEN_CLI=$ROOT/tests/cli/golden
 SHARED=${AUK_SHARED:-$ROOT/../shared}
 export LC_ALL=C
 unset AUK_THREADS AUK_CPU AUK_MODEL NO_COLOR
+export AUK_LEDGER= # tests keep no record in the user's own ledger
 
 # Compares stdin with tests/cli/golden/NAME; AUK_UPDATE_GOLDEN=1 writes it instead, and the diff
 # in version control is the review.

@@ -59,7 +59,7 @@ chat() {
     run --separate-stderr "$AUKLET" run "$MINIATURE" hello --greedy --max-tokens 100
     case $stderr in *"$thinking"*) false ;; esac
     run --separate-stderr "$AUKLET" run "$MINIATURE" hello --greedy --max-tokens 100 --no-think --json -q
-    [ "$(jq -r .thinking <<<"$output")" = null ]
+    [ "$(jq -r .thinking <<<"$output")" = "" ]
 }
 
 @test "--json has every key of the contract" {
@@ -69,7 +69,7 @@ chat() {
     [ -z "$stderr" ]
     [ "${#lines[@]}" -eq 1 ]
     [ "$(jq -r .schema <<<"$output")" = "auklet.run/1" ]
-    jq -e '(.text == null) and (.thinking | type == "string") and
+    jq -e '(.text == "") and (.thinking | type == "string") and
         (.tool_calls | type == "array") and (.finish_reason == "length") and
         .usage.prompt_tokens > 0 and .usage.cached_tokens == 0 and
         .usage.completion_tokens == 5 and (.timings | length > 0) and
@@ -143,7 +143,8 @@ chat() {
     has "$stderr" "thinking repeated a block of"
     has "$stderr" "stopped: the answer repeated a block of"
     run --separate-stderr "$AUKLET" run "$M" hello --greedy --ctx 4000 --json -q
-    [ "$(jq -r .finish_reason <<<"$output")" = repetition_guard ]
+    [ "$(jq -r .finish_reason <<<"$output")" = length ]
+    [ "$(jq -r .finish_details.type <<<"$output")" = repetition_guard ]
 }
 
 @test "the prompt is read from standard input when it is no terminal" {

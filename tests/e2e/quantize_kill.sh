@@ -11,6 +11,7 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 auklet=${AUKLET:-$root/build/release/auklet}
 kills=${2:-12}
+export AUK_LEDGER= # no record of what is killed
 work=$(mktemp -d "${TMPDIR:-/tmp}/auk-kill-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
