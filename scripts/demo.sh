@@ -40,7 +40,7 @@ for name in 4bit mixed_4_8 mxfp8; do
 done
 
 say "3. Use it: the 4-bit model answers, token by token"
-prompt=$(cat data/miniature/prompt.txt 2>/dev/null || echo "Write a function that adds two numbers.")
+prompt='Write a Python function get_violin(name). Take the text name, skip the first 2 characters, then reverse it, and return it.'
 printf '$ auklet run 4bit "%s" --greedy\n' "$prompt"
 "$auklet" run "$dir/4bit" "$prompt" --greedy --max-tokens 400 --show-thinking
 

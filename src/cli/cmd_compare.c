@@ -113,8 +113,7 @@ static json_t *as_json(const auk_compare_result *r)
 }
 
 /* The whole and each tensor are items of the record. */
-static int put_record(compare_args *a, const auk_compare_result *r, const char *ids_sha256,
-                      auk_err *err)
+static void put_record(compare_args *a, const auk_compare_result *r, const char *ids_sha256)
 {
     json_t *whole = as_json(r);
 
@@ -131,7 +130,7 @@ static int put_record(compare_args *a, const auk_compare_result *r, const char *
     for (size_t i = 0; i < r->n_tensors; i++)
         auk_cli_record_item(a->rec, json_pack("{s:s, s:o}", "tensor", r->tensors[i].name, "rel_err",
                                               auk_json_real(r->tensors[i].rel_err)));
-    return auk_cli_record_put(a->rec, &a->common, err);
+    auk_cli_record_put(a->rec, &a->common);
 }
 
 static int print_json(const auk_compare_result *r, const auk_cli_record *rec)
@@ -196,7 +195,7 @@ static int compare(auk_compare_result *r, compare_args *a, auk_err *err)
     if (rc == AUK_OK) {
         char sha256[AUK_SHA256_HEX];
         auk_sha256_of(sha256, opts.ids, opts.n * sizeof *opts.ids);
-        rc = put_record(a, r, sha256, err);
+        put_record(a, r, sha256);
     }
     auk_ids_release(&ids);
     free(list);
@@ -222,13 +221,12 @@ static int run(const auk_cmd *self, int argc, char **argv)
     auk_cli_catch_interrupt();
     a.rec = auk_cli_record_new("compare", &a.ledger, argc, argv);
     if (compare(&r, &a, &err) < 0)
-        return auk_cli_fail(&err);
+        return auk_cli_record_end(a.rec, auk_cli_fail(&err));
     status = a.common.json ? print_json(&r, a.rec) : print_text(&r);
     free(r.tensors);
-    auk_cli_record_free(a.rec);
     if (status == 0 && a.max_kl >= 0 && r.kl_mean > a.max_kl)
-        return 3;
-    return status;
+        status = 3;
+    return auk_cli_record_end(a.rec, status);
 }
 
 const auk_cmd auk_cmd_compare = {

@@ -106,13 +106,12 @@ static int run(const auk_cmd *self, int argc, char **argv)
     int rc = auk_python_find(&py, a.python, &err);
     if (rc == AUK_OK)
         rc = auk_sandbox_open(&sb, py, &(auk_sandbox_options){a.level, a.unsafe}, &err);
-    if (rc == AUK_OK)
-        rc = auk_pychecker_open(&checker, sb, &err);
     if (rc == AUK_OK) {
+        checker = auk_pychecker_new(sb);
         a.syntax = auk_pychecker_syntax(checker);
         status = auk_cli_lines(extract_line, &a);
     }
-    auk_pychecker_close(checker);
+    auk_pychecker_free(checker);
     auk_sandbox_close(sb);
     auk_python_free(py);
     return rc < 0 ? auk_cli_fail(&err) : status;

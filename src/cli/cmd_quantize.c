@@ -83,8 +83,7 @@ static json_t *list_modules(const auk_quant_list *list)
 }
 
 /* Each module is an item of the record. */
-static int put_record(auk_cli_record *rec, const quantize_args *a, const auk_quant_list *list,
-                      auk_err *err)
+static void put_record(auk_cli_record *rec, const quantize_args *a, const auk_quant_list *list)
 {
     const auk_quant_options *q = &a->quant;
 
@@ -98,7 +97,7 @@ static int put_record(auk_cli_record *rec, const quantize_args *a, const auk_qua
                                  q->mx_scale == AUK_MX_UP ? "up" : "nearest"));
     for (size_t i = 0; i < list->n; i++)
         auk_cli_record_module(rec, &list->modules[i]);
-    return auk_cli_record_put(rec, &a->common, err);
+    auk_cli_record_put(rec, &a->common);
 }
 
 static int print_json(const auk_quant_result *r, const auk_quant_list *list,
@@ -167,15 +166,14 @@ static int run(const auk_cmd *self, int argc, char **argv)
         auk_meter_clear(&meter);
     }
     if (rc == AUK_OK)
-        rc = put_record(rec, &a, &list, &err);
+        put_record(rec, &a, &list);
     if (rc < 0)
         status = auk_cli_fail(&err);
     else
         status = a.common.json ? print_json(&result, &list, rec) : print_text(&result, dst);
-    auk_cli_record_free(rec);
     auk_quant_list_release(&list);
     auk_hparams_release(&hp);
-    return status;
+    return auk_cli_record_end(rec, status);
 }
 
 const auk_cmd auk_cmd_quantize = {

@@ -54,8 +54,7 @@ static void print_env(void)
            "HF_TOKEN      pull: sent to the hub and to no other host\n"
            "HF_ENDPOINT   pull: the hub (default: https://huggingface.co)\n"
            "AUKLET_API_KEY  the key for a server given as MODEL\n"
-           "AUK_LEDGER    the ledger's file (default: auklet/ledger.db in the data home; empty: "
-           "none)\n"
+           "AUK_LEDGER    the ledger's file; when it is set, runs keep a record there\n"
            "NO_COLOR      when set, no colour\n");
 }
 

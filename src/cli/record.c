@@ -13,9 +13,11 @@
 
 #define MAX_MODELS 3
 
+static const char no_place[] = "there is no place for a ledger: AUK_LEDGER and HOME are not set";
+
 struct auk_cli_record {
     char *path;       /* owned; the ledger */
-    bool asked;       /* for this ledger: failing to write it is a failure */
+    int status;       /* exit status when the record could not be kept, else 0 */
     const char *kind; /* borrowed */
     json_t *about;    /* owned */
     const char *key[MAX_MODELS], *folder[MAX_MODELS]; /* borrowed */
@@ -30,10 +32,10 @@ char *auk_cli_ledger_path(const char *db)
     const char *set = getenv("AUK_LEDGER"), *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
     auk_buf path = AUK_BUF_INIT(1 << 16);
 
-    if (db == NULL && set != NULL)
+    if (db == NULL && set != NULL && *set != 0)
         db = set;
     if (db != NULL)
-        return *db != 0 ? auk_strndup(db, strlen(db)) : NULL;
+        return auk_strndup(db, strlen(db));
     if (data != NULL && data[0] == '/')
         auk_buf_printf(&path, "%s/auklet/ledger.db", data);
     else if (home != NULL && home[0] == '/')
@@ -116,16 +118,19 @@ static json_t *machine(void)
                      known ? u.release : "unknown");
 }
 
+bool auk_cli_ledger_wanted(void)
+{
+    const char *s = getenv("AUK_LEDGER");
+    return s != NULL && *s != 0;
+}
+
 auk_cli_record *auk_cli_record_new(const char *kind, const auk_record_args *args, int argc,
                                    char **argv)
 {
-    char *path = args->ledger ? auk_cli_ledger_path(args->db) : NULL;
-
-    if (path == NULL)
+    if (!args->ledger && args->db == NULL)
         return NULL;
     auk_cli_record *rec = auk_alloc(sizeof *rec);
-    rec->path = path;
-    rec->asked = args->db != NULL || getenv("AUK_LEDGER") != NULL;
+    rec->path = auk_cli_ledger_path(args->db);
     rec->kind = kind;
     rec->items = AUK_BUF_INIT(AUK_MAX_TEXT);
     rec->about = json_object();
@@ -139,10 +144,8 @@ auk_cli_record *auk_cli_record_new(const char *kind, const auk_record_args *args
     return rec;
 }
 
-void auk_cli_record_free(auk_cli_record *rec)
+static void release(auk_cli_record *rec)
 {
-    if (rec == NULL)
-        return;
     json_decref(rec->about);
     auk_buf_release(&rec->items);
     free(rec->path);
@@ -275,7 +278,7 @@ static int add_models(auk_cli_record *rec, const auk_common *common, auk_err *er
 
 static int split(auk_str **out, const auk_cli_record *rec, auk_err *err)
 {
-    const char *at = rec->items.p, *stop = at + rec->items.n;
+    const char *at = rec->items.p, *stop = rec->n_items > 0 ? at + rec->items.n : at;
 
     int rc = auk_try_alloc(out, rec->n_items + 1, sizeof **out, err);
     for (size_t i = 0; i < rec->n_items && rc == AUK_OK; i++) {
@@ -292,7 +295,9 @@ static int put(auk_cli_record *rec, auk_err *err)
     auk_ledger *l = NULL;
     auk_str *items = NULL;
 
-    int rc = auk_buf_check(&rec->items, "the record's items", err);
+    int rc = rec->path != NULL ? AUK_OK : auk_fail(err, AUK_ENOTFOUND, "%s", no_place);
+    if (rc == AUK_OK)
+        rc = auk_buf_check(&rec->items, "the record's items", err);
     if (rc == AUK_OK)
         rc = split(&items, rec, err);
     r.items = items;
@@ -305,26 +310,32 @@ static int put(auk_cli_record *rec, auk_err *err)
     return rc;
 }
 
-int auk_cli_record_put(auk_cli_record *rec, const auk_common *common, auk_err *err)
+void auk_cli_record_put(auk_cli_record *rec, const auk_common *common)
 {
-    auk_err why;
+    auk_err err;
 
     if (rec == NULL)
-        return AUK_OK;
+        return;
     auk_cli_record_set(rec, "finished", now());
-    int rc = add_models(rec, common, &why);
+    int rc = add_models(rec, common, &err);
     if (rc == AUK_OK)
-        rc = put(rec, &why);
-    if (rc == AUK_OK) {
-        if (!common->quiet)
-            fprintf(stderr, "auklet: ledger: %.12s\n", rec->id);
-        return AUK_OK;
+        rc = put(rec, &err);
+    if (rc < 0) {
+        rec->id[0] = 0;
+        rec->status = rc == AUK_ECANCEL ? 130 : 1;
+        fprintf(stderr, "auklet: not in the ledger: %s\n", err.msg);
+    } else if (!common->quiet) {
+        fprintf(stderr, "auklet: ledger: %.12s\n", rec->id);
     }
-    rec->id[0] = 0;
-    if (rec->asked || rc == AUK_ECANCEL)
-        return auk_fail(err, rc, "not in the ledger: %.450s", why.msg);
-    fprintf(stderr, "auklet: warning: not in the ledger: %s\n", why.msg);
-    return AUK_OK;
+}
+
+int auk_cli_record_end(auk_cli_record *rec, int status)
+{
+    if (rec != NULL && rec->status != 0 && (status == 0 || status == 3))
+        status = rec->status;
+    if (rec != NULL)
+        release(rec);
+    return status;
 }
 
 json_t *auk_cli_record_id(const auk_cli_record *rec)
@@ -340,7 +351,7 @@ int auk_cli_ledger_open(auk_ledger **out, const char *db, bool create, auk_err *
 
     *out = NULL;
     if (path == NULL)
-        return auk_fail(err, AUK_ENOTFOUND, "there is no ledger: AUK_LEDGER is empty, or HOME is");
+        return auk_fail(err, AUK_ENOTFOUND, "%s", no_place);
     int rc = auk_ledger_open(out, path, create, auk_headline, err);
     free(path);
     return rc;

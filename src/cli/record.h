@@ -8,9 +8,9 @@
  *              auk_cli_record_model(rec, "model", folder);
  *              auk_cli_record_set(rec, "seed", json_integer(seed));
  *              auk_cli_record_item(rec, one_result);
- *              rc = auk_cli_record_put(rec, &a.common, &err);
- *              ... print auk_cli_record_id(rec) ...
- *              auk_cli_record_free(rec);
+ *              auk_cli_record_put(rec, &a.common);
+ *              ... print the result, and auk_cli_record_id(rec) as "ledger_id" ...
+ *              return auk_cli_record_end(rec, status);
  *
  * The command line, the code, the machine and both times are filled in here.  docs/ledger.md lists
  * the keys.  Where no ledger is wanted, rec is NULL and every function does nothing. */
@@ -26,20 +26,23 @@ typedef struct auk_record_args {
     const char *db;
 } auk_record_args;
 
+/* Whether AUK_LEDGER names a ledger: the default of --ledger. */
+bool auk_cli_ledger_wanted(void);
+
 #define AUK_RECORD_ARGS_INIT                                                                       \
     {                                                                                              \
-        .ledger = true                                                                             \
+        .ledger = auk_cli_ledger_wanted()                                                          \
     }
 #define AUK_RECORD_OPTIONS(args, field)                                                            \
     {"ledger", AUK_OPT_FLAG, offsetof(args, field.ledger), NULL,                                   \
-     "keep a record of this run (default; --no-ledger: keep none)"},                               \
+     "keep a record of this run, which reads the model once more (default with AUK_LEDGER)"},      \
     {                                                                                              \
         "db", AUK_OPT_STR, offsetof(args, field.db), "FILE",                                       \
             "the ledger (default: AUK_LEDGER, else auklet/ledger.db in the data home)"             \
     }
 
 /* The ledger's file: `db`, else AUK_LEDGER, else $XDG_DATA_HOME/auklet/ledger.db, else
- * ~/.local/share/auklet/ledger.db; free().  NULL: AUK_LEDGER is empty, or there is no home. */
+ * ~/.local/share/auklet/ledger.db; free().  NULL: there is no home. */
 char *auk_cli_ledger_path(const char *db);
 
 typedef struct auk_cli_record auk_cli_record;
@@ -47,7 +50,6 @@ typedef struct auk_cli_record auk_cli_record;
 /* Takes the time: call it before the work.  argv[0] is the command's name. */
 auk_cli_record *auk_cli_record_new(const char *kind, const auk_record_args *args, int argc,
                                    char **argv);
-void auk_cli_record_free(auk_cli_record *rec);
 
 /* Adds key and value (taken over) to what was run. */
 void auk_cli_record_set(auk_cli_record *rec, const char *key, json_t *value);
@@ -66,10 +68,13 @@ AUK_MUST_CHECK int auk_cli_record_lines(auk_cli_record *rec, const char *path, a
 /* Adds a module of a quantized folder: its format, weights and bytes. */
 void auk_cli_record_module(auk_cli_record *rec, const auk_quant_module *m);
 
-/* Takes the time again and keeps the record.  It fails only when the ledger was asked for by --db
- * or AUK_LEDGER; else a ledger that cannot be written is a warning.  Unless -q, its id is said on
- * stderr. */
-AUK_MUST_CHECK int auk_cli_record_put(auk_cli_record *rec, const auk_common *common, auk_err *err);
+/* Takes the time again and keeps the record.  Failing is said on stderr at once and is no reason
+ * not to print the result: the status it should end with comes from _end.  Otherwise, unless -q,
+ * the id is said on stderr. */
+void auk_cli_record_put(auk_cli_record *rec, const auk_common *common);
+
+/* Frees rec; returns `status`, or the one for a record that could not be kept. */
+int auk_cli_record_end(auk_cli_record *rec, int status);
 
 /* The id as a JSON text; null when there is no record. */
 json_t *auk_cli_record_id(const auk_cli_record *rec);

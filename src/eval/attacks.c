@@ -103,7 +103,7 @@ static const attack attacks[] = {
      "n = 0\n"
      "try:\n"
      "    while n < 400:\n"
-     "        with open('/tmp/fill%d' % (n // 8), 'ab') as f: f.write(bytes(1 << 20))\n"
+     "        with open('/tmp/auk-attack-fill%d' % (n // 8), 'ab') as f: f.write(bytes(1 << 20))\n"
      "        n += 1\n"
      "except OSError as e:\n"
      "    (stopped if n <= 64 else through)('%s after %d MiB' % (name(e), n))\n"
@@ -111,7 +111,7 @@ static const attack attacks[] = {
     {"huge-file", SAYS,
      "n = 0\n"
      "try:\n"
-     "    with open('/tmp/huge', 'wb', 0) as f:\n"
+     "    with open('/tmp/auk-attack-huge', 'wb', 0) as f:\n"
      "        while n < 400:\n"
      "            if f.write(bytes(1 << 20)) < 1 << 20: raise OSError(errno.EFBIG, 'short')\n"
      "            n += 1\n"
@@ -122,7 +122,7 @@ static const attack attacks[] = {
      "n = 0\n"
      "try:\n"
      "    while n < 20000:\n"
-     "        os.close(os.open('/tmp/i%d' % n, os.O_CREAT | os.O_WRONLY)); n += 1\n"
+     "        os.close(os.open('/tmp/auk-attack-i%d' % n, os.O_CREAT | os.O_WRONLY)); n += 1\n"
      "except OSError as e:\n"
      "    (stopped if n <= 5000 else through)('%s after %d files' % (name(e), n))\n"
      "through('20000 files')\n"},
@@ -176,8 +176,8 @@ static const attack attacks[] = {
      "     ('tty', reading('/dev/tty')), ('mknod', lambda: os.mknod('/tmp/n', 0o60666, 0x800)))\n"},
     {"symlink", SAYS,
      "def via():\n"
-     "    os.symlink(CANARY, '/tmp/result')\n"
-     "    return open('/tmp/result').read()\n"
+     "    os.symlink(CANARY, '/tmp/auk-attack-result')\n"
+     "    return open('/tmp/auk-attack-result').read()\n"
      "def hard():\n"
      "    os.link(CANARY, '/tmp/hard')\n"
      "each(('symlink', via), ('hard link', hard))\n"},
@@ -444,8 +444,9 @@ static size_t count_mounts(void)
 static const char *damage(const scene *s, int fds, size_t mounts)
 {
     static const char *const files[] = {
-        "/usr/auk-attack",          "/etc/auk-attack", "/auk-attack", "/dev/shm/auk-attack",
-        "/tmp/auk-attack-leftover", "/tmp/fill0",      "/tmp/huge",   "/tmp/result"};
+        "/usr/auk-attack",      "/etc/auk-attack",          "/auk-attack",
+        "/dev/shm/auk-attack",  "/tmp/auk-attack-leftover", "/tmp/auk-attack-fill0",
+        "/tmp/auk-attack-huge", "/tmp/auk-attack-result"};
     auk_buf text = AUK_BUF_INIT(1 << 16);
     const char *found = NULL;
     char path[128];

@@ -32,7 +32,8 @@ struct auk_box {
     uint64_t began_ns, deadline_ns;
     auk_end killed_for; /* when `killed` */
     bool killed, done;
-    int failed; /* an errno of this process: waiting failed */
+    bool serving; /* it runs one program after another: done also means that one has ended */
+    int failed;   /* an errno of this process: waiting failed */
     int wait_status;
     uint64_t cpu_ns;
     auk_box_result result;
@@ -82,5 +83,25 @@ size_t auk_box_rlimits(auk_rlimit out[12], const auk_box *box);
 /* A box whose descriptor 3 is a pipe: the other end comes back in *to. */
 AUK_MUST_CHECK int auk_box_open(auk_box **out, int *to, const auk_sandbox *sb, const char *script,
                                 const auk_limits *limits, auk_err *err);
+
+/* ---- a box that serves -------------------------------------------------------------------- */
+
+/* Level A only: a Python that is started once and makes a child for each program, in the same
+ * namespaces and under the same filter, with fork taken away before the program begins.  It says
+ * on its standard output how the child ended and whether /tmp is as it was; when it is not, or
+ * when a limit of time or output was reached, the box is killed and nothing is reused. */
+bool auk_box_can_serve(const auk_sandbox *sb);
+AUK_MUST_CHECK int auk_box_serve(auk_box **out, int *to, const auk_sandbox *sb,
+                                 uint64_t memory_bytes, auk_err *err);
+
+/* Sends a program; false when the box is gone. */
+bool auk_box_ask(auk_box *box, int to, auk_str request, const auk_limits *limits);
+
+/* How it ended, for a box that is done.  True: the box takes the next program; false: it must be
+ * freed by auk_box_abort.  *valid is false when nothing was learned of the program. */
+bool auk_box_answer(auk_box_result *out, bool *valid, auk_box *box);
+
+/* The filter a served program applies to itself, as hexadecimal text. */
+void auk_os_last_filter(auk_buf *out, const auk_os *os);
 
 #endif

@@ -79,13 +79,13 @@ typedef struct bind {
 
 struct auk_os {
     auk_level level;
-    bool as_root;
-    unsigned started; /* boxes so far: their uid */
-    const char *exe;  /* borrowed from the auk_python */
+    bool as_root, nested; /* nested: root of a user namespace, which may lack other users */
+    unsigned started;     /* boxes so far: their uid */
+    const char *exe;      /* borrowed from the auk_python */
     bind binds[MAX_BINDS];
     size_t n_binds;
-    auk_filter filter;
-    int landlock; /* its ABI */
+    auk_filter filter, server_filter, last_filter; /* the latter two at level A */
+    int landlock;                                  /* its ABI */
 };
 
 /* ---- prepare ------------------------------------------------------------------------------ */
@@ -105,6 +105,18 @@ static void add_bind(auk_os *os, const char *path, bind_kind kind)
         b->target = auk_strndup(target, (size_t)n);
 }
 
+static bool in_user_namespace(void)
+{
+    char map[256] = "";
+    int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0 && read(fd, map, sizeof map - 1) < 0)
+        map[0] = 0;
+    if (fd >= 0)
+        close(fd);
+    return map[0] != 0 && strstr(map, "4294967295") == NULL; /* the first one maps all users */
+}
+
 static int landlock_abi(void)
 {
     return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, 1 /* ask for the version */);
@@ -112,7 +124,8 @@ static int landlock_abi(void)
 
 int auk_os_prepare(auk_os **out, const auk_python *py, auk_level level, auk_err *err)
 {
-    static const char *const folders[] = {"/usr", "/lib", "/lib64", "/lib32", "/bin"};
+    static const char *const folders[] = {"/usr",   "/lib", "/lib64",
+                                          "/lib32", "/bin", "/etc/alternatives"};
     static const char *const devices[] = {"/dev/null", "/dev/zero", "/dev/urandom"};
     auk_os *os = auk_alloc(sizeof *os);
     int rc = AUK_OK;
@@ -121,6 +134,7 @@ int auk_os_prepare(auk_os **out, const auk_python *py, auk_level level, auk_err 
     os->level = level;
     os->exe = py->exe;
     os->as_root = geteuid() == 0;
+    os->nested = in_user_namespace();
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
         add_bind(os, folders[i], BIND_FOLDER);
     for (size_t i = 0; i < py->n_roots; i++)
@@ -131,7 +145,11 @@ int auk_os_prepare(auk_os **out, const auk_python *py, auk_level level, auk_err 
     if (level == AUK_LEVEL_C)
         rc = auk_fail(err, AUK_ENOTSUP, "level C is for macOS");
     if (rc == AUK_OK && level != AUK_LEVEL_D)
-        rc = auk_filter_make(&os->filter, level == AUK_LEVEL_A, err);
+        rc = auk_filter_make(&os->filter, level == AUK_LEVEL_A, false, err);
+    if (rc == AUK_OK && level == AUK_LEVEL_A)
+        rc = auk_filter_make(&os->server_filter, true, true, err);
+    if (rc == AUK_OK && level == AUK_LEVEL_A)
+        rc = auk_filter_make_last(&os->last_filter, err);
     os->landlock = landlock_abi();
     if (rc == AUK_OK && level == AUK_LEVEL_B && os->landlock < 1)
         rc = auk_fail(err, AUK_ENOTSUP, "this kernel has no Landlock");
@@ -151,7 +169,17 @@ void auk_os_release(auk_os *os)
         free(os->binds[i].target);
     }
     auk_filter_release(&os->filter);
+    auk_filter_release(&os->server_filter);
+    auk_filter_release(&os->last_filter);
     free(os);
+}
+
+void auk_os_last_filter(auk_buf *out, const auk_os *os)
+{
+    const unsigned char *p = os->last_filter.p;
+
+    for (size_t i = 0; i < os->last_filter.n * 8; i++) /* an instruction is 8 bytes */
+        auk_buf_printf(out, "%02x", p[i]);
 }
 
 int auk_os_data(int *fd, auk_str data, auk_err *err)
@@ -182,6 +210,7 @@ typedef struct child {
     char *const *argv, *const *envp;
     auk_rlimit limits[12];
     size_t n_limits;
+    const auk_filter *filter;
     uid_t uid; /* of a process of root: what it becomes outside */
 } child;
 
@@ -354,7 +383,8 @@ static void become_nobody(const child *c)
 {
     if (!c->os->as_root)
         return;
-    must(setgroups(0, NULL), S_IDENTITY);
+    if (setgroups(0, NULL) < 0 && !(c->os->nested && errno == EPERM))
+        give_up(S_IDENTITY); /* a nested root may not, and has no groups that matter */
     must((int)syscall(SYS_setresgid, 0, 0, 0), S_IDENTITY);
     must((int)syscall(SYS_setresuid, 0, 0, 0), S_IDENTITY);
 }
@@ -410,8 +440,8 @@ static _Noreturn void run_program(const child *c)
 {
     for (size_t i = 0; i < c->n_limits; i++)
         must(setrlimit(c->limits[i].which, &c->limits[i].value), S_LIMITS);
-    if (c->os->filter.n > 0)
-        must(auk_filter_apply(&c->os->filter), S_SECCOMP);
+    if (c->filter->n > 0)
+        must(auk_filter_apply(c->filter), S_SECCOMP);
     execve(c->os->exe, c->argv, c->envp);
     give_up(S_EXEC);
 }
@@ -496,7 +526,7 @@ static bool write_proc(pid_t pid, const char *name, const char *text)
 /* Inside the box there is one user, 0.  Outside that is us, or for root a user without rights. */
 static bool write_maps(pid_t pid, const child *c)
 {
-    const uid_t choices[] = {c->uid, NOBODY};
+    const uid_t choices[] = {c->uid, NOBODY, 0};
     char line[64];
 
     if (!c->os->as_root) {
@@ -506,9 +536,10 @@ static bool write_maps(pid_t pid, const child *c)
         snprintf(line, sizeof line, "0 %u 1", (unsigned)geteuid());
         return write_proc(pid, "uid_map", line);
     }
-    for (size_t i = 0; i < 2; i++) {
+    /* A user that our own namespace lacks is refused; its root alone is no root outside. */
+    for (size_t i = 0; i < (c->os->nested ? 3 : 2); i++) {
         snprintf(line, sizeof line, "0 %u 1", (unsigned)choices[i]);
-        if (write_proc(pid, "uid_map", line)) /* refused where our own root lacks that user */
+        if (write_proc(pid, "uid_map", line))
             return write_proc(pid, "gid_map", line);
     }
     return false;
@@ -559,6 +590,7 @@ int auk_os_spawn(auk_box *box, const char *script, const auk_stdio *io, auk_err 
     int report[2], life[2];
 
     c.n_limits = auk_box_rlimits(c.limits, box);
+    c.filter = box->serving ? &os->server_filter : &os->filter;
     if (os->level == AUK_LEVEL_A)
         flags |= CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
                  CLONE_NEWUTS | CLONE_NEWCGROUP;

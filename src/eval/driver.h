@@ -5,5 +5,6 @@
 
 extern const char auk_script_checker[]; /* compiles what it is sent: pychecker.c */
 extern const char auk_script_score[];   /* runs a program and its tests: score.c */
+extern const char auk_script_server[];  /* the same, for one program after another */
 
 #endif

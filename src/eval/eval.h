@@ -135,10 +135,11 @@ typedef struct auk_syntax {
     void *ctx;
 } auk_syntax;
 
-/* A Python in a box of its own that only compiles, started anew when a text kills it. */
+/* A Python in a box of its own that only compiles: started when first asked, and anew when a text
+ * brings it down. */
 typedef struct auk_pychecker auk_pychecker;
-AUK_MUST_CHECK int auk_pychecker_open(auk_pychecker **out, const auk_sandbox *sb, auk_err *err);
-void auk_pychecker_close(auk_pychecker *c);
+auk_pychecker *auk_pychecker_new(const auk_sandbox *sb); /* borrows sb */
+void auk_pychecker_free(auk_pychecker *c);
 auk_syntax auk_pychecker_syntax(auk_pychecker *c); /* borrows c */
 
 typedef struct auk_extract_input {

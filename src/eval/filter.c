@@ -79,7 +79,7 @@ static int allow_if(scmp_filter_ctx f, int call, struct scmp_arg_cmp test)
 }
 
 /* Whole 64-bit arguments are compared, so nothing hides in an upper half. */
-static int allow_some(scmp_filter_ctx f)
+static int allow_some(scmp_filter_ctx f, bool forks)
 {
     static const unsigned long ioctls[] = {FIOCLEX,  FIONCLEX, FIONBIO,
                                            FIONREAD, TCGETS,   TIOCGWINSZ};
@@ -102,7 +102,8 @@ static int allow_some(scmp_filter_ctx f)
         rc = allow_if(f, SCMP_SYS(prlimit64), SCMP_A0_64(SCMP_CMP_EQ, 0, 0));
     if (rc == 0)
         rc = allow_if(f, SCMP_SYS(clone),
-                      SCMP_A0_64(SCMP_CMP_MASKED_EQ, CLONE_THREAD | NAMESPACES, CLONE_THREAD));
+                      SCMP_A0_64(SCMP_CMP_MASKED_EQ, NAMESPACES | (forks ? 0 : CLONE_THREAD),
+                                 forks ? 0 : CLONE_THREAD));
     if (rc == 0) /* its flags lie in memory; without it threads are made by clone */
         rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
     return rc;
@@ -126,20 +127,9 @@ static int export_filter(auk_filter *out, scmp_filter_ctx f)
     return ok ? 0 : -1;
 }
 
-int auk_filter_make(auk_filter *out, bool signals, auk_err *err)
+static int finish(auk_filter *out, scmp_filter_ctx f, int rc, auk_err *err)
 {
-    scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-    int rc = f == NULL ? -1 : 0;
-
     *out = (auk_filter){0};
-    if (rc == 0)
-        rc = seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-    if (rc == 0)
-        rc = allow_names(f, allowed, sizeof allowed / sizeof *allowed);
-    if (rc == 0 && signals)
-        rc = allow_names(f, own_namespace, sizeof own_namespace / sizeof *own_namespace);
-    if (rc == 0)
-        rc = allow_some(f);
     if (rc == 0)
         rc = export_filter(out, f);
     seccomp_release(f);
@@ -147,6 +137,33 @@ int auk_filter_make(auk_filter *out, bool signals, auk_err *err)
         return AUK_OK;
     auk_filter_release(out);
     return auk_fail(err, AUK_ENOTSUP, "libseccomp cannot make the filter");
+}
+
+int auk_filter_make(auk_filter *out, bool signals, bool forks, auk_err *err)
+{
+    scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+    int rc = f == NULL ? -1 : 0;
+
+    if (rc == 0)
+        rc = seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    if (rc == 0)
+        rc = allow_names(f, allowed, sizeof allowed / sizeof *allowed);
+    if (rc == 0 && signals)
+        rc = allow_names(f, own_namespace, sizeof own_namespace / sizeof *own_namespace);
+    if (rc == 0)
+        rc = allow_some(f, forks);
+    return finish(out, f, rc, err);
+}
+
+int auk_filter_make_last(auk_filter *out, auk_err *err)
+{
+    const struct scmp_arg_cmp no_thread = SCMP_A0_64(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0);
+    scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+    int rc = f == NULL ? -1 : 0;
+
+    if (rc == 0)
+        rc = seccomp_rule_add_array(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, &no_thread);
+    return finish(out, f, rc, err); /* fork, vfork and clone3 are on no list of ours */
 }
 
 void auk_filter_release(auk_filter *f)

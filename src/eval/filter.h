@@ -11,8 +11,10 @@ typedef struct auk_filter {
 } auk_filter;
 
 /* What is not on the list answers EPERM.  signals: kill and its like are on it, for a program
- * that has a process namespace of its own. */
-AUK_MUST_CHECK int auk_filter_make(auk_filter *out, bool signals, auk_err *err);
+ * that has a process namespace of its own.  forks: other processes may be made, until
+ * auk_filter_make_last is applied as well. */
+AUK_MUST_CHECK int auk_filter_make(auk_filter *out, bool signals, bool forks, auk_err *err);
+AUK_MUST_CHECK int auk_filter_make_last(auk_filter *out, auk_err *err);
 void auk_filter_release(auk_filter *f);
 
 /* One system call, for the child of a fork; -1 and errno on failure. */

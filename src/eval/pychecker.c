@@ -43,22 +43,16 @@ static int begin(auk_pychecker *c, auk_err *err)
     return rc;
 }
 
-int auk_pychecker_open(auk_pychecker **out, const auk_sandbox *sb, auk_err *err)
+auk_pychecker *auk_pychecker_new(const auk_sandbox *sb)
 {
     auk_pychecker *c = auk_alloc(sizeof *c);
 
-    *out = NULL;
     c->sb = sb;
     c->to = -1;
-    int rc = begin(c, err);
-    if (rc == AUK_OK)
-        *out = c;
-    else
-        auk_pychecker_close(c);
-    return rc;
+    return c;
 }
 
-void auk_pychecker_close(auk_pychecker *c)
+void auk_pychecker_free(auk_pychecker *c)
 {
     if (c != NULL)
         stop(c);

@@ -348,10 +348,9 @@ static int open_sandbox(eval *e, auk_err *err)
     int rc = auk_python_find(&e->py, e->opts->python, err);
     if (rc == AUK_OK)
         rc = auk_sandbox_open(&e->sb, e->py, &e->opts->sandbox, err);
-    if (rc == AUK_OK)
-        rc = auk_pychecker_open(&e->checker, e->sb, err);
     if (rc < 0)
         return rc;
+    e->checker = auk_pychecker_new(e->sb);
     e->syntax = auk_pychecker_syntax(e->checker);
     e->out->level = auk_level_letter(auk_sandbox_level(e->sb));
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -415,7 +414,7 @@ int auk_eval_run(auk_eval_result *out, const auk_eval_options *opts, auk_err *er
     out->seconds = (double)(auk_now_ns() - begin) / 1e9;
     auk_results_close(&e.results);
     auk_answers_release(&e.answers);
-    auk_pychecker_close(e.checker);
+    auk_pychecker_free(e.checker);
     auk_sandbox_close(e.sb);
     auk_python_free(e.py);
     auk_dataset_close(&e.data);

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/time.h"
+#include "eval/driver.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -202,7 +203,7 @@ static void free_box(auk_box *box)
 
 /* Takes over data_fd, which is the program's descriptor 3. */
 static int start(auk_box **out, const auk_sandbox *sb, const char *script, int data_fd,
-                 const auk_limits *limits, auk_err *err)
+                 const auk_limits *limits, bool serving, auk_err *err)
 {
     auk_box *box = new_box(sb, limits);
     auk_stdio io = {.in = open("/dev/null", O_RDONLY | O_CLOEXEC),
@@ -213,6 +214,7 @@ static int start(auk_box **out, const auk_sandbox *sb, const char *script, int d
     int rc = AUK_OK;
 
     *out = NULL;
+    box->serving = serving;
     if (io.in < 0 || make_pipe(&box->out, &io.out, true) < 0 ||
         make_pipe(&box->err, &io.err, true) < 0 || make_pipe(&box->verdict, &io.verdict, true) < 0)
         rc = auk_fail_errno(err, "cannot make the pipes of a sandbox");
@@ -239,11 +241,11 @@ int auk_box_start(auk_box **out, const auk_sandbox *sb, const char *script, auk_
 
     *out = NULL;
     int rc = auk_os_data(&fd, data, err);
-    return rc < 0 ? rc : start(out, sb, script, fd, limits, err);
+    return rc < 0 ? rc : start(out, sb, script, fd, limits, false, err);
 }
 
-int auk_box_open(auk_box **out, int *to, const auk_sandbox *sb, const char *script,
-                 const auk_limits *limits, auk_err *err)
+static int open_box(auk_box **out, int *to, const auk_sandbox *sb, const char *script,
+                    const auk_limits *limits, bool serving, auk_err *err)
 {
     int from = -1;
 
@@ -251,10 +253,16 @@ int auk_box_open(auk_box **out, int *to, const auk_sandbox *sb, const char *scri
     *to = -1;
     if (make_pipe(to, &from, false) < 0)
         return auk_fail_errno(err, "cannot make a pipe");
-    int rc = start(out, sb, script, from, limits, err);
+    int rc = start(out, sb, script, from, limits, serving, err);
     if (rc < 0)
         close_fd(to);
     return rc;
+}
+
+int auk_box_open(auk_box **out, int *to, const auk_sandbox *sb, const char *script,
+                 const auk_limits *limits, auk_err *err)
+{
+    return open_box(out, to, sb, script, limits, false, err);
 }
 
 /* ---- running ------------------------------------------------------------------------------ */
@@ -313,6 +321,13 @@ static void step(auk_box *box, uint64_t now)
     box->result.wall_ns = auk_now_ns() - box->began_ns;
 }
 
+/* A box that serves is done with a program when it has told how that ended. */
+static bool has_answered(const auk_box *box)
+{
+    const auk_buf *out = &box->result.out;
+    return box->serving && out->n > 0 && out->p[out->n - 1] == '\n';
+}
+
 static size_t watch(struct pollfd *fds, const auk_box *box)
 {
     const int all[] = {box->out, box->err, box->verdict, box->report, box->handle};
@@ -338,9 +353,9 @@ void auk_box_pump(auk_box *const *boxes, size_t n, int timeout_ms)
             auk_box *box = boxes[i];
             if (box == NULL)
                 continue;
-            if (!box->done)
+            if (!box->done && !has_answered(box))
                 step(box, now);
-            if (box->done) {
+            if (box->done || has_answered(box)) {
                 done++;
                 continue;
             }
@@ -361,7 +376,7 @@ void auk_box_pump(auk_box *const *boxes, size_t n, int timeout_ms)
 
 bool auk_box_done(const auk_box *box)
 {
-    return box->done;
+    return box->done || has_answered(box);
 }
 
 /* ---- the end ------------------------------------------------------------------------------ */
@@ -412,11 +427,92 @@ int auk_box_finish(auk_box_result *out, auk_box *box, auk_err *err)
     return rc;
 }
 
+/* ---- a box that serves -------------------------------------------------------------------- */
+
+bool auk_box_can_serve(const auk_sandbox *sb)
+{
+    return sb->level == AUK_LEVEL_A;
+}
+
+static bool send_all(int to, auk_str text)
+{
+    while (text.n > 0) {
+        ssize_t n = write(to, text.p, text.n);
+        if (n < 0 && errno != EINTR)
+            return false;
+        text = auk_str_from(text, n > 0 ? (size_t)n : 0);
+    }
+    return true;
+}
+
+int auk_box_serve(auk_box **out, int *to, const auk_sandbox *sb, uint64_t memory_bytes,
+                  auk_err *err)
+{
+    auk_limits limits = {.wall_ms = 60000,
+                         .cpu_s = 86400,
+                         .memory_bytes = memory_bytes,
+                         .output_bytes = (uint64_t)16 << 20};
+    auk_buf head = AUK_BUF_INIT(1 << 20), filter = AUK_BUF_INIT(1 << 16);
+
+    int rc = open_box(out, to, sb, auk_script_server, &limits, true, err);
+    auk_os_last_filter(&filter, sb->os);
+    auk_buf_printf(&head, "%zu %zu\n%s", strlen(sb->py->path), filter.n, sb->py->path);
+    auk_buf_add(&head, auk_buf_str(&filter).p, filter.n);
+    if (rc == AUK_OK)
+        rc = auk_buf_check(&head, "a sandbox's beginning", err);
+    if (rc == AUK_OK && !send_all(*to, auk_buf_str(&head)))
+        rc = auk_fail_errno(err, "cannot write to a sandbox");
+    auk_buf_release(&head);
+    auk_buf_release(&filter);
+    if (rc < 0) {
+        close_fd(to);
+        auk_box_abort(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
+bool auk_box_ask(auk_box *box, int to, auk_str request, const auk_limits *limits)
+{
+    auk_buf_clear(&box->result.out);
+    auk_buf_clear(&box->result.err);
+    auk_buf_clear(&box->result.verdict);
+    box->limits.cpu_s = limits->cpu_s;
+    box->began_ns = auk_now_ns();
+    box->deadline_ns = box->began_ns + (uint64_t)limits->wall_ms * 1000000u;
+    return send_all(to, request);
+}
+
+bool auk_box_answer(auk_box_result *out, bool *valid, auk_box *box)
+{
+    auk_box_result *r = &box->result;
+    int status = 0, clean = 0;
+    double cpu = 0;
+
+    drain_all(box); /* the child has ended: what it wrote is all there */
+    *valid = has_answered(box) &&
+             sscanf(auk_buf_str(&r->out).p, "%d %lf %d", &status, &cpu, &clean) == 3;
+    *valid |= box->killed;
+    box->cpu_ns = (uint64_t)(cpu * 1e9);
+    judge(box, status);
+    r->wall_ns = auk_now_ns() - box->began_ns;
+    *out = (auk_box_result){.end = r->end,
+                            .exit_code = r->exit_code,
+                            .signal = r->signal,
+                            .wall_ns = r->wall_ns,
+                            .cpu_ns = r->cpu_ns,
+                            .verdict = r->verdict};
+    r->verdict = AUK_BUF_INIT(MAX_VERDICT);
+    auk_buf_clear(&r->out);
+    return *valid && !box->killed && !box->done && clean == 1;
+}
+
 void auk_box_abort(auk_box *box)
 {
     if (box == NULL)
         return;
     kill_for(box, AUK_END_TIMEOUT);
+    box->serving = false; /* what it may have answered is not wanted: only its end is */
     while (!box->done)
         auk_box_pump(&box, 1, -1);
     free_box(box);

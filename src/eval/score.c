@@ -2,7 +2,7 @@
 /* Programs with their tests, several boxes at once.  A verdict of "passed" needs a word that the
  * driver sends after the tests returned, with a token the program was never told. */
 #define _GNU_SOURCE
-#include "eval/eval.h"
+#include "eval/box.h"
 
 #include "base/limits.h"
 #include "base/mem.h"
@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #define MAX_WORKERS 64
@@ -29,9 +30,13 @@ typedef struct job {
 } job;
 
 typedef struct slot {
-    auk_box *box; /* owned, or NULL: free */
+    auk_box *box; /* owned, or NULL: no program runs */
     size_t i;
     char token[33];
+    bool served;     /* the program runs in `server` */
+    auk_box *server; /* owned, or NULL; `box` borrows it meanwhile */
+    int to;          /* owned: the server's descriptor 3 */
+    bool server_big; /* it may use the memory that numpy needs */
 } slot;
 
 typedef struct scorer {
@@ -56,10 +61,67 @@ static int draw_token(char out[33], auk_err *err)
     return ok ? AUK_OK : auk_fail_errno(err, "cannot read /dev/urandom");
 }
 
+static void drop_server(slot *at)
+{
+    if (at->server == NULL)
+        return;
+    close(at->to);
+    auk_box_abort(at->server);
+    at->server = NULL;
+}
+
+/* A box of its own for one program. */
+static int start_alone(scorer *s, slot *at, auk_str program, const auk_limits *limits,
+                       double seconds, bool big, auk_err *err)
+{
+    auk_buf data = AUK_BUF_INIT(AUK_MAX_TEXT);
+
+    auk_buf_printf(&data, "%s\n\n%s\n\n%.3f\n\n%s\n\n", auk_sandbox_python(s->sb)->path, at->token,
+                   seconds, big ? "numpy" : "");
+    auk_buf_add(&data, program.p, program.n);
+    int rc = auk_buf_check(&data, "a program", err);
+    if (rc == AUK_OK)
+        rc = auk_box_start(&at->box, s->sb, auk_script_score, auk_buf_str(&data), limits, err);
+    auk_buf_release(&data);
+    return rc;
+}
+
+/* The slot's server, made when it has none or one of the other size. */
+static int need_server(scorer *s, slot *at, const auk_limits *limits, bool big, auk_err *err)
+{
+    if (at->server != NULL && at->server_big != big)
+        drop_server(at);
+    if (at->server != NULL)
+        return AUK_OK;
+    at->server_big = big;
+    return auk_box_serve(&at->server, &at->to, s->sb, limits->memory_bytes, err);
+}
+
+static int start_served(scorer *s, slot *at, auk_str program, const auk_limits *limits,
+                        double seconds, bool big, auk_err *err)
+{
+    auk_buf request = AUK_BUF_INIT(AUK_MAX_TEXT);
+
+    int rc = need_server(s, at, limits, big, err);
+    auk_buf_printf(&request, "%s %.3f %d %llu %zu %s\n", at->token, seconds, limits->cpu_s,
+                   (unsigned long long)limits->memory_bytes, program.n, big ? "numpy" : "");
+    auk_buf_add(&request, program.p, program.n);
+    if (rc == AUK_OK)
+        rc = auk_buf_check(&request, "a program", err);
+    if (rc == AUK_OK && !auk_box_ask(at->server, at->to, auk_buf_str(&request), limits))
+        rc = auk_fail_errno(err, "cannot write to a sandbox");
+    auk_buf_release(&request);
+    if (rc == AUK_OK)
+        at->box = at->server;
+    else
+        drop_server(at);
+    return rc;
+}
+
 static int start_box(scorer *s, slot *at, auk_str program, int limit_ms, bool big, auk_err *err)
 {
     auk_limits limits = auk_limits_defaults();
-    auk_buf data = AUK_BUF_INIT(AUK_MAX_TEXT);
+    double seconds = (double)limit_ms / 1e3;
 
     limits.wall_ms = limit_ms + GRACE_MS;
     limits.cpu_s = (limit_ms + GRACE_MS) / 1000 + 1;
@@ -68,14 +130,9 @@ static int start_box(scorer *s, slot *at, auk_str program, int limit_ms, bool bi
     int rc = draw_token(at->token, err);
     if (rc < 0)
         return rc;
-    auk_buf_printf(&data, "%s\n\n%s\n\n%.3f%s\n\n", auk_sandbox_python(s->sb)->path, at->token,
-                   (double)limit_ms / 1e3, big ? " numpy" : "");
-    auk_buf_add(&data, program.p, program.n);
-    rc = auk_buf_check(&data, "a program", err);
-    if (rc == AUK_OK)
-        rc = auk_box_start(&at->box, s->sb, auk_script_score, auk_buf_str(&data), &limits, err);
-    auk_buf_release(&data);
-    return rc;
+    at->served = auk_box_can_serve(s->sb);
+    return at->served ? start_served(s, at, program, &limits, seconds, big, err)
+                      : start_alone(s, at, program, &limits, seconds, big, err);
 }
 
 /* Starts job i, or settles it where no run is needed. */
@@ -140,24 +197,41 @@ static void judge(auk_verdict *v, const slot *at, const auk_box_result *r)
     }
 }
 
-static int collect(scorer *s, slot *at, auk_err *err)
+/* What ended, and the server back when it may go on. */
+static int take_result(auk_box_result *r, slot *at, auk_err *err)
+{
+    bool valid;
+
+    if (!at->served)
+        return auk_box_finish(r, at->box, err);
+    if (auk_box_answer(r, &valid, at->box))
+        return AUK_OK;
+    drop_server(at);
+    if (valid)
+        return AUK_OK;
+    /* The program brought its server down: whatever it still wrote, it ended without a word. */
+    auk_buf_clear(&r->verdict);
+    r->end = AUK_END_SIGNALED;
+    r->signal = SIGKILL;
+    return AUK_OK;
+}
+
+static void collect(scorer *s, slot *at)
 {
     job *j = &s->list[at->i];
     auk_box_result r;
     auk_err why;
 
-    int rc = auk_box_finish(&r, at->box, &why);
+    int rc = take_result(&r, at, &why);
     at->box = NULL;
     j->finished = true;
     if (rc == AUK_OK) {
         judge(&j->verdict, at, &r);
         auk_box_result_release(&r);
-        return AUK_OK;
+        return;
     }
-    (void)err;
     j->verdict = (auk_verdict){.status = AUK_STATUS_HARNESS_ERROR};
     snprintf(j->verdict.detail, sizeof j->verdict.detail, "%.190s", why.msg);
-    return AUK_OK;
 }
 
 static int tell(scorer *s, auk_err *err)
@@ -172,18 +246,16 @@ static int tell(scorer *s, auk_err *err)
 }
 
 /* Waits for boxes; collects those that are done. */
-static int wait_some(scorer *s, auk_err *err)
+static void wait_some(scorer *s)
 {
     auk_box *boxes[MAX_WORKERS];
-    int rc = AUK_OK;
 
     for (size_t w = 0; w < s->workers; w++)
         boxes[w] = s->slots[w].box;
     auk_box_pump(boxes, s->workers, -1);
-    for (size_t w = 0; w < s->workers && rc == AUK_OK; w++)
+    for (size_t w = 0; w < s->workers; w++)
         if (boxes[w] != NULL && auk_box_done(boxes[w]))
-            rc = collect(s, &s->slots[w], err);
-    return rc;
+            collect(s, &s->slots[w]);
 }
 
 static size_t running(const scorer *s)
@@ -198,16 +270,13 @@ static size_t running(const scorer *s)
 /* A program that timed out beside others is run once more alone before it is called that. */
 static int run_again(scorer *s, size_t i, auk_err *err)
 {
-    int rc = AUK_OK;
-
-    while (running(s) > 0 && rc == AUK_OK)
-        rc = wait_some(s, err);
+    while (running(s) > 0)
+        wait_some(s);
     s->list[i].finished = false;
     s->list[i].verdict.again = true;
-    if (rc == AUK_OK)
-        rc = start_job(s, &s->slots[0], i, err);
-    while (running(s) > 0 && rc == AUK_OK)
-        rc = wait_some(s, err);
+    int rc = start_job(s, &s->slots[0], i, err);
+    while (running(s) > 0)
+        wait_some(s);
     return rc;
 }
 
@@ -231,7 +300,7 @@ static int work(scorer *s, auk_err *err)
             while (rc == AUK_OK && s->slots[w].box == NULL && s->next < s->jobs->n)
                 rc = start_job(s, &s->slots[w], s->next++, err);
         if (rc == AUK_OK && running(s) > 0)
-            rc = wait_some(s, err);
+            wait_some(s);
         if (rc == AUK_OK)
             rc = settle_timeouts(s, err);
         if (rc == AUK_OK)
@@ -249,7 +318,10 @@ int auk_score(const auk_sandbox *sb, const auk_score_jobs *jobs, int workers, au
     if (rc == AUK_OK)
         rc = work(&s, err);
     for (size_t w = 0; w < s.workers; w++)
-        auk_box_abort(s.slots[w].box);
+        if (s.slots[w].served)
+            drop_server(&s.slots[w]);
+        else
+            auk_box_abort(s.slots[w].box);
     free(s.list);
     return rc;
 }

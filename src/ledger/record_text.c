@@ -111,10 +111,11 @@ int auk_entry_parse(auk_entry *out, auk_buf *text, const char *name, auk_err *er
 {
     out->text = *text;
     *text = AUK_BUF_INIT(text->max);
-    const char *at = out->text.p, *end = at + out->text.n;
+    const char *at = out->text.p;
     const char *stop = at != NULL ? memchr(at, '\n', out->text.n) : NULL;
     if (stop == NULL)
         return auk_fail(err, AUK_EFORMAT, "'%s' has no head", name);
+    const char *end = at + out->text.n;
     int rc = parse_head(out, (auk_str){at, (size_t)(stop - at)}, name, err);
     if (rc == AUK_OK && out->n_items > (size_t)(end - at))
         rc = auk_fail(err, AUK_EFORMAT, "'%s' has fewer items than its head says", name);

@@ -268,6 +268,23 @@ static void speed(card *c)
     auk_doc_table_end(&c->d);
 }
 
+/* A command line with the last part of each absolute path: a card is public, and where somebody
+ * keeps their files is no part of the evidence. */
+static void public_command(auk_buf *out, auk_str command)
+{
+    for (size_t i = 0; i < command.n;) {
+        bool begins = i == 0 || strchr(" ='\"", command.p[i - 1]) != NULL;
+        size_t n = 0;
+        while (command.p[i] == '/' && begins && i + n < command.n &&
+               strchr(" '\"", command.p[i + n]) == NULL)
+            n++;
+        auk_str name =
+            n > 0 ? auk_base_name((auk_str){command.p + i, n}) : (auk_str){command.p + i, 1};
+        auk_buf_add(out, name.p, name.n);
+        i += n > 0 ? n : 1;
+    }
+}
+
 /* The records behind the card and what to type for each. */
 static void origin(card *c)
 {
@@ -287,7 +304,10 @@ static void origin(card *c)
         auk_doc_cellf(&c->d, AUK_CODE, "%.12s", c->entries[i].id);
         auk_doc_cell(&c->d, AUK_PLAIN, auk_text_at(head, "kind"));
         auk_doc_cellf(&c->d, AUK_PLAIN, "%.*s %.*s", AUK_ARG(version), AUK_ARG(commit));
-        auk_doc_cell(&c->d, AUK_CODE, auk_text_at(head, "command"));
+        auk_buf command = AUK_BUF_INIT(1 << 24);
+        public_command(&command, auk_text_at(head, "command"));
+        auk_doc_cell(&c->d, AUK_CODE, auk_buf_str(&command));
+        auk_buf_release(&command);
     }
     auk_doc_table_end(&c->d);
 }

@@ -69,7 +69,7 @@ static bool show(auk_buf *out, uint32_t c)
 
 static void escape(auk_buf *out, auk_str text, bool lines)
 {
-    const unsigned char *p = (const unsigned char *)text.p, *end = p + text.n;
+    const unsigned char *p = (const unsigned char *)text.p, *end = text.n > 0 ? p + text.n : p;
     uint32_t c;
 
     while (p < end) {
@@ -91,7 +91,7 @@ void auk_escape_line(auk_buf *out, auk_str text)
 
 void auk_escape_html(auk_buf *out, auk_str text)
 {
-    const unsigned char *p = (const unsigned char *)text.p, *end = p + text.n;
+    const unsigned char *p = (const unsigned char *)text.p, *end = text.n > 0 ? p + text.n : p;
     uint32_t c;
 
     while (p < end) {
@@ -114,7 +114,7 @@ void auk_escape_html(auk_buf *out, auk_str text)
 /* Markdown allows HTML, so its characters go too; a line break would end a table's row. */
 void auk_escape_markdown(auk_buf *out, auk_str text)
 {
-    const unsigned char *p = (const unsigned char *)text.p, *end = p + text.n;
+    const unsigned char *p = (const unsigned char *)text.p, *end = text.n > 0 ? p + text.n : p;
     uint32_t c;
 
     while (p < end) {

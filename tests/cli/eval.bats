@@ -79,6 +79,44 @@ J
     [ "$(get passed)" = 1 ]
 }
 
+@test "programs of one worker find nothing of each other, and cannot leave their box" {
+    tasks >t.jsonl
+    try='    return x + y
+import os, ctypes, socket
+def refused(f):
+    try: f()
+    except OSError: return True
+assert not os.path.exists("/tmp/left"), "left"
+open("/tmp/left", "w").write("x")
+assert ctypes.CDLL(None).fork() == -1, "fork"
+assert ctypes.CDLL(None).unshare(0x20000) == -1, "unshare"
+assert ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0) == -1, "ptrace"
+assert refused(socket.socket) and refused(lambda: open("/etc/passwd")), "reach"
+for fd in range(5, 64):
+    assert refused(lambda: os.fstat(fd)), "descriptor %d" % fd
+assert refused(lambda: os.fstat(3)), "requests"
+assert __import__("builtins").len([1]) == 1, "builtins"
+__import__("builtins").len = None'
+    completion 0 "$try" 0 "$try" 0 '    import ctypes, os
+    ctypes.CDLL(None).kill(os.getppid(), 9)
+    return x + y' 0 "$try" 0 '    import ctypes
+    ctypes.CDLL(None).kill(-1, 9)
+    while True: pass' 0 "$try" >c.jsonl
+    run --separate-stderr "$AUKLET" eval t.jsonl --limit 1 --completions c.jsonl -o r.jsonl --workers 1 --json
+    column r.jsonl detail
+    [ "$status" -eq 0 ]
+    [ "$(column r.jsonl status)" = "passed passed no_verdict passed no_verdict passed" ]
+}
+
+@test "level B gives the same verdicts" {
+    tasks >t.jsonl
+    completion 0 '    return x + y' 0 '    return 1' 0 '    import os; os._exit(0)' 0 '    while True: pass' >c.jsonl
+    PATH=/usr/bin:/bin run --separate-stderr "$AUKLET" eval t.jsonl --limit 1 --completions c.jsonl -o r.jsonl --level B
+    case $stderr in *"no sandbox works here"*) skip "level B does not work here: $stderr" ;; esac
+    [ "$(column r.jsonl status)" = "passed failed no_verdict timeout" ]
+    [ "$(column r.jsonl level)" = "B B B B" ]
+}
+
 @test "a resumed run ends with the same file and does nothing twice" {
     tasks >t.jsonl
     completion 0 '    return x + y' 1 '    return 1' 2 '    return x * y' >c.jsonl

@@ -160,15 +160,24 @@ assert r["started"] < r["finished"]
     [ -f "$BATS_TEST_TMPDIR/.local/share/auklet/ledger.db" ]
 }
 
-@test "a ledger that was asked for and cannot be written is a failure, the default one a warning" {
-    run --separate-stderr "$AUKLET" quantize "$ROOT/data/miniature" "$BATS_TEST_TMPDIR/q" \
-        --db /dev/null/ledger.db
-    refused "not in the ledger" "/dev/null"
+@test "without AUK_LEDGER a record is kept where it is asked for" {
     unset AUK_LEDGER
-    XDG_DATA_HOME=/dev/null run --separate-stderr "$AUKLET" quantize "$ROOT/data/miniature" \
-        "$BATS_TEST_TMPDIR/r"
+    export XDG_DATA_HOME=$BATS_TEST_TMPDIR/data
+    run --separate-stderr "$AUKLET" quantize "$ROOT/data/miniature" "$BATS_TEST_TMPDIR/q"
+    [ "$status" -eq 0 ] && [ -z "$stderr" ] && [ ! -e "$XDG_DATA_HOME" ]
+    run --separate-stderr "$AUKLET" quantize "$ROOT/data/miniature" "$BATS_TEST_TMPDIR/r" --ledger
     [ "$status" -eq 0 ]
-    has "$stderr" "warning: not in the ledger"
+    has "$stderr" "auklet: ledger: "
+    [ -f "$XDG_DATA_HOME/auklet/ledger.db" ]
+}
+
+@test "a record that cannot be kept is a failure, but the result is printed" {
+    run --separate-stderr "$AUKLET" quantize "$ROOT/data/miniature" "$BATS_TEST_TMPDIR/q" --json \
+        --db /dev/null/ledger.db
+    [ "$status" -eq 1 ]
+    has "$output" '"ledger_id": null'
+    [ "${#stderr_lines[@]}" -eq 1 ]
+    has "$stderr" "not in the ledger: cannot make folder '/dev/null'"
 }
 
 # ---- bad input ---------------------------------------------------------------------------------

@@ -89,13 +89,9 @@ STRICTER = {
         "        f = f.f_back\n    return 0\n"),
 }
 # official: "timed out", because the executor itself uses what was patched
-PASSES_HERE = {
-    "patches len": "    import builtins; builtins.len = None\n" + GOOD,
-    "patches str": "    import builtins; builtins.str = None\n" + GOOD,
-    "patches type": "    import builtins; builtins.type = None\n" + GOOD,
-    "patches __import__": GOOD + "import builtins\nreal = builtins.__import__\n"
-        "builtins.__import__ = lambda n, *a: real(n, *a) if n == 'random' else 1 // 0\n",
-}
+PASSES_HERE = {  # HumanEval/35: max_element(l)
+    "patches " + name: "    return max(l)\nimport builtins\nbuiltins.%s = None\n" % name
+    for name in ("len", "str", "type", "__import__")}
 
 SWAP = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.FloorDiv: ast.Mult,
         ast.Mod: ast.Mult, ast.Div: ast.Mult, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE,
@@ -190,7 +186,8 @@ def mbpp_problem(r):
 def official(jobs, timeout, workers):
     with ThreadPoolExecutor(workers) as pool:
         begin = time.monotonic()
-        out = list(pool.map(lambda j: check_correctness(j[0], j[1], timeout), jobs))
+        limits = timeout if isinstance(timeout, list) else [timeout] * len(jobs)
+        out = list(pool.map(lambda j, t: check_correctness(j[0], j[1], t), jobs, limits))
         return [r["passed"] for r in out], [r["result"] for r in out], time.monotonic() - begin
 
 
@@ -233,18 +230,18 @@ def main():
     mbpp_path = os.path.join(args.data, "sanitized-mbpp.json")
 
     # speed and the canonical solutions, the same programs in both
-    jobs = [(r, r["canonical_solution"]) for r in he]
+    jobs = [(r, r["canonical_solution"]) for r in he * 3]
     passed, _, their_seconds = official(jobs, args.timeout, args.workers)
     lines, our_seconds = ours(args, "humaneval", he_path, [(r["task_id"], c) for r, c in jobs])
     assert all(passed), "the official executor fails a canonical solution"
     assert all(r["passed"] for r in lines)
     ratio = their_seconds / our_seconds
     print("canonical: %d agree; official %.1f s, auklet %.1f s: %.2f times as fast"
-          % (len(jobs), their_seconds, our_seconds, ratio))
+          % (len(jobs), their_seconds, our_seconds, ratio), flush=True)
 
     bad = 0
     for title, table in (("damaged", DAMAGED), ("stricter", STRICTER), ("passes here", PASSES_HERE)):
-        task = he[53]
+        task = he[35 if title == "passes here" else 53]
         jobs = [(task, text) for text in table.values()]
         passed, words, _ = official(jobs, args.timeout, args.workers)
         lines, _ = ours(args, "humaneval", he_path, [(task["task_id"], c) for _, c in jobs])
@@ -266,8 +263,9 @@ def main():
         mbpp_jobs += [(mbpp_problem(r), text) for text in mutants(r["code"], rng, per_task)]
     for title, name, path, jobs in (("HumanEval", "humaneval", he_path, he_jobs[:half]),
                                     ("MBPP", "mbpp", mbpp_path, mbpp_jobs[:half])):
-        passed, words, _ = official(jobs, args.timeout, args.workers)
         lines, _ = ours(args, name, path, [(j[0]["task_id"], j[1]) for j in jobs])
+        # the same time for both: a fixed one fails MBPP/123's own reference
+        passed, words, _ = official(jobs, [r["limit_ms"] / 1000 for r in lines], args.workers)
         differ = 0
         for (problem, text), p, word, line in zip(jobs, passed, words, lines):
             if p != line["passed"]:
