@@ -8,7 +8,7 @@ auklet=${1:-build/release/auklet}
 model=data/miniature
 dir=$(mktemp -d "${TMPDIR:-/tmp}/auklet-demo.XXXXXX")
 trap 'rm -rf "$dir"' EXIT INT TERM
-export AUK_LEDGER="$dir/ledger.db"
+export AUK_LEDGER= # keep no record of a demonstration
 
 say() {
     printf '\n== %s\n' "$*"
@@ -47,8 +47,7 @@ printf '$ auklet run 4bit "%s" --greedy\n' "$prompt"
 say "Next, with the real model"
 cat <<'END'
 auklet plan                       # which variant fits this machine, and how fast it may be
-# get the bf16 checkpoint CohereLabs/North-Mini-Code-1.0 (61 GB) into north/, for instance with
-#   hf download CohereLabs/North-Mini-Code-1.0 --local-dir north
+auklet pull CohereLabs/North-Mini-Code-1.0 -o north    # the bf16 checkpoint, 61 GB
 auklet quantize north north-mixed_4_8 --recipe mixed_4_8
 auklet compare north north-mixed_4_8
 auklet run north-mixed_4_8        # a chat

@@ -5,7 +5,6 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-#include <errno.h>
 #include <sys/stat.h>
 
 #define APPLICATION_ID 0x41756b6c /* "Aukl" */
@@ -191,7 +190,7 @@ static int make_folders(const char *path, auk_err *err)
 
     for (char *p = strchr(copy + 1, '/'); p != NULL && rc == AUK_OK; p = strchr(p + 1, '/')) {
         *p = 0;
-        if (mkdir(copy, 0700) != 0 && errno != EEXIST && !auk_file_is_dir(copy))
+        if (mkdir(copy, 0700) != 0 && !auk_file_is_dir(copy))
             rc = auk_fail_errno(err, "cannot make folder '%s'", copy);
         *p = '/';
     }
