@@ -177,6 +177,7 @@ typedef struct chat {
     auk_engine *engine;   /* owned */
     auk_session *session; /* owned */
     json_t *request;      /* owned */
+    auk_ids history;      /* owned: the finished turns as they were read and written; or empty */
     uint64_t seed;
 } chat;
 
@@ -204,6 +205,49 @@ static void remember(chat *c, const auk_parsed *p)
     json_array_append_new(json_object_get(c->request, "messages"), m);
 }
 
+/* The prompt's ids.  Finished turns keep the ids they had: what the model wrote need not be how
+ * the tokenizer would spell it, and a cache holds what was written.  So the prompt is the history
+ * and, of the whole conversation's rendering, what follows the finished turns. */
+static int make_prompt(auk_ids *out, chat *c, const auk_tokenizer *tok, auk_err *err)
+{
+    json_t *messages = json_object_get(c->request, "messages");
+    auk_ids all = {0}, finished = {0};
+    json_t *before = json_copy(c->request), *first = json_copy(messages);
+
+    json_array_remove(first, json_array_size(first) - 1); /* the new question */
+    json_object_set_new(before, "messages", first);
+    json_object_set_new(before, "add_generation_prompt", json_false());
+    int rc = auk_render_ids(&all, tok, c->request, err);
+    if (rc == AUK_OK && c->history.n > 0)
+        rc = auk_render_ids(&finished, tok, before, err);
+    bool extends = c->history.n > 0 && finished.n < all.n;
+    for (size_t i = 0; extends && i < finished.n; i++)
+        extends = finished.p[i] == all.p[i];
+    for (size_t i = 0; extends && i < c->history.n && rc == AUK_OK; i++)
+        rc = auk_ids_add(out, c->history.p[i], err);
+    for (size_t i = extends ? finished.n : 0; i < all.n && rc == AUK_OK; i++)
+        rc = auk_ids_add(out, all.p[i], err);
+    json_decref(before);
+    auk_ids_release(&all);
+    auk_ids_release(&finished);
+    return rc;
+}
+
+/* After a turn the model ended itself; a turn that was cut is rendered anew next time. */
+static int keep_history(chat *c, const auk_ids *prompt, const auk_generate_result *r, auk_err *err)
+{
+    int rc = AUK_OK;
+
+    auk_ids_clear(&c->history);
+    if (r->finish != AUK_FINISH_STOP)
+        return AUK_OK;
+    for (size_t i = 0; i < prompt->n && rc == AUK_OK; i++)
+        rc = auk_ids_add(&c->history, prompt->p[i], err);
+    for (size_t i = 0; i < r->ids.n && rc == AUK_OK; i++)
+        rc = auk_ids_add(&c->history, r->ids.p[i], err);
+    return rc;
+}
+
 static int answer(chat *c, printer *p, auk_generate_result *r, auk_err *err)
 {
     const run_args *a = c->a;
@@ -223,9 +267,11 @@ static int answer(chat *c, printer *p, auk_generate_result *r, auk_err *err)
                                        .seed = c->seed};
     int rc = auk_engine_tokenizer(&tok, c->engine, err);
     if (rc == AUK_OK)
-        rc = auk_render_ids(&ids, tok, c->request, err);
+        rc = make_prompt(&ids, c, tok, err);
     if (rc == AUK_OK)
         rc = auk_generate(r, c->engine, c->session, ids.p, ids.n, &opts, err);
+    if (rc == AUK_OK)
+        rc = keep_history(c, &ids, r, err);
     leave_thinking(p);
     auk_ids_release(&ids);
     return rc;
@@ -268,12 +314,18 @@ static const char *prompt_text(EditLine *editor)
 /* Commands of the chat; true when the line was one. */
 static bool chat_command(chat *c, auk_str line, bool *end)
 {
+    auk_err err;
+
     if (auk_str_is(line, "/exit") || auk_str_is(line, "/quit")) {
         *end = true;
     } else if (auk_str_is(line, "/new")) {
         json_t *messages = json_object_get(c->request, "messages");
         json_array_clear(messages);
+        auk_ids_clear(&c->history);
         auk_session_clear(c->session);
+        if (c->a->system_text != NULL && /* the setting stays, the talk goes */
+            add_message(c, "system", auk_str_of(c->a->system_text), &err) < 0)
+            fprintf(stderr, "auklet: %s\n", err.msg);
         fprintf(stderr, "auklet: a new conversation\n");
     } else if (auk_str_is(line, "/help")) {
         fprintf(stderr, "/new forgets the conversation, /exit (or Ctrl-D) ends; Ctrl-C stops an "
@@ -458,6 +510,7 @@ static int run(const auk_cmd *self, int argc, char **argv)
         rc = run_chat(&c, &err);
     auk_session_free(c.session);
     auk_engine_close(c.engine);
+    auk_ids_release(&c.history);
     json_decref(c.request);
     return rc < 0 ? auk_cli_fail(&err) : rc;
 }

@@ -242,9 +242,10 @@ size_t auk_session_reuse(auk_session *s, const int32_t *prompt, size_t n)
     if (same == n && same > 0)
         same--; /* the last token is fed again: its logits are needed */
     if (same < (size_t)s->n) {
-        /* a ring that has turned over has lost the keys before its window */
+        /* A ring that has turned over holds exactly one window: stepping back by one position
+         * loses nothing the next query sees, by more it does. */
         for (int i = 0; i < s->engine->model->hp.n_layers; i++)
-            if ((size_t)s->n > s->kv[i].cap)
+            if ((size_t)s->n > s->kv[i].cap && same + 1 < (size_t)s->n)
                 same = 0;
         s->n = (int)same;
     }

@@ -129,20 +129,53 @@ static bool read_state(auk_partial *p, const char *head, uint64_t bytes)
     return ok;
 }
 
+static void name_paths(auk_partial *p, const char *root, const char *path)
+{
+    auk_buf name = AUK_BUF_INIT(1 << 16);
+
+    *p = (auk_partial){.data_fd = -1, .state_fd = -1};
+    auk_buf_printf(&name, "%s/parts/%s", root, path);
+    p->data_path = auk_strndup(name.p, name.n);
+    auk_buf_clear(&name);
+    auk_buf_printf(&name, "%s/state/%s", root, path);
+    p->state_path = auk_strndup(name.p, name.n);
+    auk_buf_release(&name);
+}
+
+static void print_head(auk_buf *out, const char *identity, uint64_t bytes)
+{
+    auk_buf_printf(out, "auklet.partial/1 %" PRIu64 " %s\n", bytes, identity);
+}
+
+static bool usable(const auk_partial *p, const char *identity, uint64_t bytes)
+{
+    struct stat st;
+
+    return bytes != UINT64_MAX && *identity != 0 && stat(p->data_path, &st) == 0 &&
+           S_ISREG(st.st_mode) && (uint64_t)st.st_size == bytes;
+}
+
+uint64_t auk_partial_found(const char *root, const char *path, const char *identity, uint64_t bytes)
+{
+    auk_buf head = AUK_BUF_INIT(1 << 16);
+    auk_partial p;
+
+    name_paths(&p, root, path);
+    print_head(&head, identity, bytes);
+    uint64_t found =
+        usable(&p, identity, bytes) && read_state(&p, head.p, bytes) ? p.found_bytes : 0;
+    auk_buf_release(&head);
+    auk_partial_close(&p);
+    return found;
+}
+
 int auk_partial_open(auk_partial *out, const char *root, const char *path, const char *identity,
                      uint64_t bytes, uint64_t range_bytes, auk_err *err)
 {
-    auk_buf name = AUK_BUF_INIT(1 << 16);
-    struct stat st;
+    auk_buf head = AUK_BUF_INIT(1 << 16);
 
-    *out = (auk_partial){.data_fd = -1, .state_fd = -1};
-    auk_buf_printf(&name, "%s/parts/%s", root, path);
-    out->data_path = auk_strndup(name.p, name.n);
-    auk_buf_clear(&name);
-    auk_buf_printf(&name, "%s/state/%s", root, path);
-    out->state_path = auk_strndup(name.p, name.n);
-    auk_buf_clear(&name);
-    auk_buf_printf(&name, "auklet.partial/1 %" PRIu64 " %s\n", bytes, identity);
+    name_paths(out, root, path);
+    print_head(&head, identity, bytes);
     int rc = auk_make_parents(out->data_path, err);
     if (rc == AUK_OK)
         rc = auk_make_parents(out->state_path, err);
@@ -152,18 +185,16 @@ int auk_partial_open(auk_partial *out, const char *root, const char *path, const
         if (out->data_fd < 0 || out->state_fd < 0)
             rc = auk_fail_errno(err, "cannot write '%s'", out->data_path);
     }
-    bool resumable = bytes != UINT64_MAX && *identity != 0;
-    if (rc == AUK_OK && !(resumable && fstat(out->data_fd, &st) == 0 &&
-                          (uint64_t)st.st_size == bytes && read_state(out, name.p, bytes))) {
+    if (rc == AUK_OK && !(usable(out, identity, bytes) && read_state(out, head.p, bytes))) {
         plan_ranges(out, bytes, range_bytes);
         if (ftruncate(out->data_fd, 0) != 0 ||
             (bytes != UINT64_MAX && ftruncate(out->data_fd, (off_t)bytes) != 0))
             rc = auk_fail_errno(err, "cannot make '%s' %" PRIu64 " bytes long", out->data_path,
                                 bytes == UINT64_MAX ? 0 : bytes);
         if (rc == AUK_OK)
-            rc = write_state(out, name.p, err);
+            rc = write_state(out, head.p, err);
     }
-    auk_buf_release(&name);
+    auk_buf_release(&head);
     if (rc < 0)
         auk_partial_close(out);
     return rc;

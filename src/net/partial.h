@@ -30,6 +30,9 @@ typedef struct auk_partial {
 AUK_MUST_CHECK int auk_partial_open(auk_partial *out, const char *root, const char *path,
                                     const char *identity, uint64_t bytes, uint64_t range_bytes,
                                     auk_err *err);
+/* How many bytes of it an earlier process left; nothing is made. */
+uint64_t auk_partial_found(const char *root, const char *path, const char *identity,
+                           uint64_t bytes);
 void auk_partial_close(auk_partial *p); /* what is on disk stays */
 
 /* Appends to range i. */

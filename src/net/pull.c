@@ -243,14 +243,11 @@ static int look(job *j, item *it, auk_err *err)
     if (rc == AUK_OK && !found)
         rc = look_at(j, it, staged, &found, err);
     if (rc == AUK_OK && !found) {
+        char identity[256];
         unlink(staged);
-        rc = open_part(j, it, err);
-        if (rc == AUK_OK) {
-            it->resumed_from = it->part.found_bytes;
-            it->step = FETCH;
-            it->open = false;
-            auk_partial_close(&it->part);
-        }
+        identity_of(identity, sizeof identity, it->src);
+        it->resumed_from = auk_partial_found(j->staging, it->src->path, identity, it->src->bytes);
+        it->step = FETCH;
     }
     free(final);
     free(staged);
@@ -371,6 +368,7 @@ static bool worth_another(const attempt *a, const auk_http_response *r, int rc, 
 {
     const auk_pull_options *o = a->j->opts;
     auk_err why = *err;
+    int tries = rc == AUK_EFORMAT && o->tries > 3 ? 3 : o->tries; /* who lies goes on lying */
 
     if (rc < 0 && r->fault == AUK_FAULT_LOCAL && rc != AUK_EFORMAT) { /* our disk, our limits */
         give_up(a, &why, err);
@@ -386,7 +384,7 @@ static bool worth_another(const attempt *a, const auk_http_response *r, int rc, 
                  !auk_fault_passes(r->fault, r->status);
     free(asked);
     free(from);
-    if (final || (rc == AUK_OK && r->status >= 400 && failures >= o->tries)) {
+    if (final || (rc == AUK_OK && r->status >= 400 && failures >= tries)) {
         auk_hub_refused(r, a->it->src->path, o, err);
         return false;
     }
@@ -397,7 +395,7 @@ static bool worth_another(const attempt *a, const auk_http_response *r, int rc, 
                  a->it->src->path, r->retry_after_ms / 1000);
         return false;
     }
-    if (failures >= o->tries) {
+    if (failures >= tries) {
         give_up(a, &why, err);
         return false;
     }
@@ -1044,7 +1042,8 @@ int auk_pull_url(auk_pull_result *out, const char *url, const auk_pull_options *
     if (rc == AUK_OK)
         rc = prepare_url(&sources, name, url, &o, err);
     if (rc == AUK_OK) {
-        target = auk_path_join(folder, name);
+        target = strcmp(folder, ".") == 0 ? auk_strndup(name, strlen(name))
+                                          : auk_path_join(folder, name);
         staging = with_suffix(target, ".pull");
         rc = auk_make_parents(target, err);
     }

@@ -52,7 +52,7 @@ failed() {
     pull org/model -o "$OUT" --json
     good
     [ "$(json 'v["schema"], len(v["files"]), all(f["checked"] for f in v["files"])')" = \
-        "('auklet.pull/1', 5, True)" ]
+        "auklet.pull/1 5 True" ]
     [ "$(json '[f["sha256"] for f in v["files"] if f["path"] == "mid.bin"][0]')" = \
         "$(sha256sum "$REPO/mid.bin" | cut -c1-64)" ]
     [ "$(log_count where=storage status=206)" -ge 4 ]
@@ -133,7 +133,7 @@ P
     for pause in 0.3 0.5 0.4 0.6; do
         "$AUKLET" pull org/model --endpoint "$HUB" -o "$OUT" -q 3>&- &
         sleep $pause
-        kill -9 $!
+        kill -9 $! || true
         wait $! || true
     done
     pull org/model -o "$OUT"
@@ -182,7 +182,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "$AUKLET" pull org/model --endpoint "$HUB" 
 
 @test "content that stays wrong names the file, both hashes and a remedy" {
     start_hub corrupt=1000
-    pull org/model -o "$OUT"
+    pull org/model -o "$OUT" --include 'big*'
     failed "'big.safetensors'" "$(sha256sum "$REPO/big.safetensors" | cut -c1-64)" "--endpoint"
 }
 
@@ -279,7 +279,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "$AUKLET" pull org/model --endpoint "$HUB" 
     good
     pull org/model -o "$OUT" --json
     good
-    [ "$(json 'v["fetched_bytes"], [f["resumed_from"] == f["bytes"] for f in v["files"]].count(True)')" = "(0, 5)" ]
+    [ "$(json 'v["fetched_bytes"], [f["resumed_from"] == f["bytes"] for f in v["files"]].count(True)')" = "0 5" ]
     echo changed >"$OUT/config.json"
     pull org/model -o "$OUT"
     [ "$status" -eq 1 ]
@@ -309,7 +309,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "$AUKLET" pull org/model --endpoint "$HUB" 
     pull "$HUB/plain/data.bin" --sha256 "$sum" --json
     [ "$status" -eq 0 ]
     cmp "$REPO/mid.bin" data.bin
-    [ "$(json 'v["files"][0]["checked"], v["output"]')" = "(True, './data.bin')" ]
+    [ "$(json 'v["files"][0]["checked"], v["output"]')" = "True data.bin" ]
     pull "$HUB/plain/data.bin" --sha256 "$sum"
     [ "$status" -eq 0 ]
     pull "$HUB/plain/data.bin" -o other --sha256 "${sum//[0-4]/5}"
