@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define PROBE_BYTES ((size_t)512 << 20) /* larger than any last-level cache in use */
-#define PROBE_NS 400000000u
+#define PROBE_NS 200000000u
 
 /* The number after `key` in a file of "key  N kB" lines, in bytes; 0 when absent. */
 static uint64_t meminfo(const char *key)

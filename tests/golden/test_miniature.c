@@ -105,7 +105,7 @@ static void fewer_bits_do_more_damage(void **state)
     assert_non_null(mkdtemp(parent));
     char *dir = auk_path_join(parent, "quantized");
     assert_int_equal(auk_tokenizer_open(&tok, MINIATURE, &err), AUK_OK);
-    auk_str part = {(const char *)text, n < 3000 ? n : 3000};
+    auk_str part = {(const char *)text, n < 2000 ? n : 2000};
     assert_int_equal(auk_tokenizer_encode(&ids, tok, part, false, &err), AUK_OK);
     for (size_t i = 0; i < sizeof bits / sizeof *bits; i++) {
         double kl = damage(dir, bits[i], &ids);
