@@ -31,8 +31,8 @@
 typedef enum step { LOOK, FETCH, CHECK, DONE } step;
 
 typedef struct item {
-    auk_source *src; /* borrowed from the sources */
-    step step;
+    auk_source *src;  /* borrowed from the sources */
+    step step, next;  /* next: what its worker found, taken over when it is given back */
     auk_partial part; /* open from the first range taken to the end of CHECK */
     bool open, busy, no_ranges, whole, in_place;
     int users, restarts;
@@ -205,7 +205,7 @@ static int look_at(job *j, item *it, const char *path, bool *found, auk_err *err
     if (*found) {
         it->bytes = it->resumed_from = bytes;
         it->checked = true;
-        it->step = DONE;
+        it->next = DONE;
     }
     return rc;
 }
@@ -247,7 +247,7 @@ static int look(job *j, item *it, auk_err *err)
         unlink(staged);
         identity_of(identity, sizeof identity, it->src);
         it->resumed_from = auk_partial_found(j->staging, it->src->path, identity, it->src->bytes);
-        it->step = FETCH;
+        it->next = FETCH;
     }
     free(final);
     free(staged);
@@ -540,7 +540,7 @@ static int check(job *j, item *it, auk_err *err)
         rc = auk_partial_publish(&it->part, staged, err);
         free(staged);
         it->open = false;
-        it->step = DONE;
+        it->next = DONE;
         return rc;
     }
     bool by_sha = s->sha256[0] != 0;
@@ -556,7 +556,7 @@ static int check(job *j, item *it, auk_err *err)
         atomic_fetch_add(&j->to_fetch, it->bytes);
         atomic_fetch_add(&j->to_hash, it->bytes);
         note(j, s->path, "the hash is wrong; fetching it once more");
-        it->step = FETCH;
+        it->next = FETCH;
     }
     return rc;
 }
@@ -596,6 +596,7 @@ static bool take_from(job *j, item *it, step phase, work *out, int *rc, auk_err 
     *out = (work){.it = it, .what = it->step};
     if (it->busy || it->step == DONE || (phase == LOOK) != (it->step == LOOK))
         return false;
+    it->next = it->step;
     if (it->step == LOOK) {
         it->busy = true;
         return true;
@@ -664,6 +665,7 @@ static void give_back(job *j, const work *w)
         w->it->part.ranges[w->range].taken = false;
         w->it->users--;
     } else {
+        w->it->step = w->it->next;
         w->it->busy = false;
     }
     pthread_cond_broadcast(&j->changed);

@@ -239,6 +239,9 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
+    def handle_error(self, request, client_address):
+        pass  # a client that left
+
 
 def main():
     parser = argparse.ArgumentParser()

@@ -1,6 +1,6 @@
 """Measures the abilities of an exported model on the held-out sets of data/tasks. Greedy decoding.
 
-usage: python evaluate.py [MODEL_FOLDER] [--only text,experts,code,long,tools,retrieval] [--limit N] [-o RESULTS.json]
+usage: python evaluate.py [MODEL_FOLDER] [--only text,experts,code,tools,retrieval] [--limit N] [-o RESULTS.json]
 
 Generated programs run in a separate Python process with time and memory limits. That is no sandbox.
 """
@@ -20,6 +20,7 @@ import torch
 import corpus
 import tasks_code
 from generate import Writer, fenced_code
+from make_tasks import CODE_TASKS
 from reference import training_model
 from render import HERE, MODEL, Renderer
 
@@ -80,16 +81,23 @@ def code_verdict(writer, record, form):
     return run_program(f"{record['prompt']}    pass\n\n{code}\n\n{record['test']}\n\ncheck({record['entry_point']})\n"), reply
 
 
-def measure_code(writer, limit, forms=(0, 1), name="code.jsonl"):
-    out, records = {}, read_lines(name)[:limit]
+def measure_code(writer, limit, forms=(0, 1)):
+    """The stub form over all tasks, the form in words over those that are not longer than in training."""
+    out = {}
     for form in forms:
-        verdicts, failures = Counter(), []
+        records = read_lines("code.jsonl")[:min(limit, CODE_TASKS) if form else limit]
+        verdicts, failures, parts = Counter(), [], {"as in training": [0, 0], "longer chains": [0, 0]}
         for r in records:
             verdict, reply = code_verdict(writer, r, form)
             verdicts[verdict] += 1
+            part = parts["as in training" if int(r["task_id"].split("/")[1]) < CODE_TASKS else "longer chains"]
+            part[0] += verdict == "passed"
+            part[1] += 1
             if verdict != "passed":
                 failures.append({"task_id": r["task_id"], "verdict": verdict, "task": r["prompt"], "wanted": r["canonical_solution"], "raw": reply["raw"]})
-        out[("stub in a fence", "in words")[form]] = {**rate(verdicts["passed"], len(records)), "verdicts": dict(verdicts), "failures": failures}
+        out[("stub in a fence", "in words")[form]] = {
+            **rate(verdicts["passed"], len(records)), "verdicts": dict(verdicts),
+            "parts": {k: rate(*v) for k, v in parts.items() if v[1]}, "failures": failures}
     return out
 
 
@@ -155,7 +163,10 @@ def measure_tools(writer, limit):
 
 
 def measure_retrieval(writer, limit):
+    """Rate per prompt length with five facts, and per number of facts at 256 tokens."""
     groups = {}
+    for r in read_lines("retrieval_few.jsonl"):
+        groups.setdefault(f"256, facts: {1 + len(r['distractors'])}", []).append(r)
     for r in read_lines("retrieval.jsonl"):
         groups.setdefault(r["depth_tokens"], []).append(r)
     out = {}
@@ -223,7 +234,7 @@ def expert_use(model, renderer):
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("folder", nargs="?", default=MODEL)
-    ap.add_argument("--only", default="text,experts,code,tools,retrieval,long")
+    ap.add_argument("--only", default="text,experts,code,tools,retrieval")
     ap.add_argument("--limit", type=int, default=10 ** 6)
     ap.add_argument("-o", default=None)
     args = ap.parse_args()

@@ -3,9 +3,10 @@
 usage: python make_tasks.py [TASKS_FOLDER [MODEL_FOLDER]]
 
 TASKS_FOLDER  code.jsonl       HumanEval's file format (task_id, prompt, entry_point, canonical_solution, test)
-              code_long.jsonl  the same with longer chains of steps than any in the training data
+                               (the last LONG_TASKS are longer chains of steps than any in the training data)
               tools.json       a tool collection of one-step and two-step tasks, environment "entity"
-              retrieval.jsonl  facts in padding at several prompt lengths
+              retrieval.jsonl  one of five facts in padding at several prompt lengths
+              retrieval_few.jsonl  the same with one or two facts, 256 tokens
 MODEL_FOLDER  heldout.txt      Python source of held-out files, then function texts of held-out tasks
               heldout_ids.json ids of rendered held-out conversations, control tokens included
 """
@@ -46,8 +47,8 @@ def code_tasks(rng, count, maker=tasks_code.make):
     return out
 
 
-def code_records(rng, count, prefix, maker=tasks_code.make):
-    return [check_code.humaneval_record(rng, inst, f"{prefix}/{i}") for i, inst in enumerate(code_tasks(rng, count, maker))]
+def code_records(rng, count, first, maker):
+    return [check_code.humaneval_record(rng, inst, f"Miniature/{first + i}") for i, inst in enumerate(code_tasks(rng, count, maker))]
 
 
 def long_chain(rng):
@@ -95,15 +96,15 @@ def tool_collection(rng):
             "generated": True, "environment": "entity", "generator": f"tools/miniature/make_tasks.py, seed {SEED}", "tasks": tasks}
 
 
-def retrieval_task(rng, renderer, depth, number):
+def retrieval_task(rng, renderer, depth, number, count=FACTS):
     """A prompt whose rendering has about `depth` tokens; the fact asked for lies at depth number/(n-1) of the text."""
-    places = [(number % 5) / 4] + [rng.random() for _ in range(FACTS - 1)]
+    places = [(number % 5) / 4] + [rng.random() for _ in range(count - 1)]
     while True:
         sentences = 1
         state = rng.getstate()
         while True:
             rng.setstate(state)
-            facts, text = tasks_facts.make(rng, sentences, FACTS, places)
+            facts, text = tasks_facts.make(rng, sentences, count, places)
             content = f"{text}\n\n{tasks_facts.question(facts[0])}"
             size = len(renderer.prompt_ids([{"role": "user", "content": content}]))
             if size >= depth - 12:
@@ -113,6 +114,15 @@ def retrieval_task(rng, renderer, depth, number):
             break
     return {"task_id": f"MiniatureFact/{depth}/{number}", "depth_tokens": depth, "prompt_tokens": size, "place": places[0],
             "prompt": content, "answer": facts[0][2], "distractors": [f[2] for f in facts[1:]]}
+
+
+def few_facts(renderer, depth=256):
+    """The easy end of retrieval: a single fact, and one other of the same form."""
+    out = []
+    for count in (1, 2):
+        rng = random.Random(77 + count)
+        out += [dict(retrieval_task(rng, renderer, depth, i, count), task_id=f"MiniatureFew/{count}/{i}") for i in range(PER_DEPTH)]
+    return out
 
 
 def held_out_text(rng):
@@ -152,12 +162,13 @@ def main():
     tasks = sys.argv[1] if len(sys.argv) > 1 else os.path.normpath(os.path.join(HERE, "..", "..", "data", "tasks"))
     model = sys.argv[2] if len(sys.argv) > 2 else MODEL
     renderer = Renderer()
-    write(os.path.join(tasks, "code.jsonl"), json_lines(code_records(random.Random(SEED), CODE_TASKS, "Miniature")))
-    longer = code_records(random.Random(SEED + 5), LONG_TASKS, "MiniatureLong", long_chain)
-    write(os.path.join(tasks, "code_long.jsonl"), json_lines(longer))
+    code = code_records(random.Random(SEED), CODE_TASKS, 0, tasks_code.make)
+    code += code_records(random.Random(SEED + 5), LONG_TASKS, CODE_TASKS, long_chain)
+    write(os.path.join(tasks, "code.jsonl"), json_lines(code))
     write(os.path.join(tasks, "tools.json"), json.dumps(tool_collection(random.Random(SEED + 1)), indent=1) + "\n")
     rng = random.Random(SEED + 2)
     facts = [retrieval_task(rng, renderer, d, i) for d in DEPTHS for i in range(PER_DEPTH)]
+    write(os.path.join(tasks, "retrieval_few.jsonl"), json_lines(few_facts(renderer)))
     write(os.path.join(tasks, "retrieval.jsonl"), json_lines(facts))
     write(os.path.join(model, "heldout.txt"), held_out_text(random.Random(SEED + 3)))
     write(os.path.join(model, "heldout_ids.json"), json.dumps(held_out_ids(random.Random(SEED + 4), renderer)) + "\n")
