@@ -20,6 +20,6 @@ fuzz:
 	$(MAKE) build PRESET=fuzz
 	scripts/test.sh fuzz -L fuzz
 bench: build
-	build/$(PRESET)/auklet bench --synthetic 4bit
+	AUKLET=build/$(PRESET)/auklet bench/bench_quantize.sh
 install: build
 	cmake --install build/$(PRESET)
