@@ -71,3 +71,35 @@ P
 json() {
     printf '%s\n' "$output" | python3 -c "import json, sys; v = json.load(sys.stdin); print($1)"
 }
+
+# start_scripted POLICY [NAME=VALUE]...: tests/http/scripted.py with this policy and these faults;
+# sets PORT, and LOG to its log.  STAMPS, when set, is the file for the chunks' times.
+start_scripted() {
+    local faults=() fault policy=$1
+    shift
+    for fault in "$@"; do
+        faults+=(--fault "$fault")
+    done
+    stop_scripted
+    LOG=$BATS_TEST_TMPDIR/scripted.log
+    rm -f "$BATS_TEST_TMPDIR/scripted.stdin" "$BATS_TEST_TMPDIR/scripted.port"
+    mkfifo "$BATS_TEST_TMPDIR/scripted.stdin"
+    python3 "$ROOT/tests/http/scripted.py" --log "$LOG" --policy "$policy" \
+        ${STAMPS:+--stamps "$STAMPS"} "${faults[@]}" \
+        <"$BATS_TEST_TMPDIR/scripted.stdin" >"$BATS_TEST_TMPDIR/scripted.port" 3>&- &
+    SCRIPTED_PID=$!
+    exec 7>"$BATS_TEST_TMPDIR/scripted.stdin"
+    for _ in $(seq 100); do
+        [ -s "$BATS_TEST_TMPDIR/scripted.port" ] && break
+        sleep 0.1
+    done
+    read -r PORT <"$BATS_TEST_TMPDIR/scripted.port"
+}
+
+stop_scripted() {
+    [ -n "${SCRIPTED_PID:-}" ] || return 0
+    exec 7>&-
+    kill "$SCRIPTED_PID" 2>/dev/null || true
+    wait "$SCRIPTED_PID" 2>/dev/null || true
+    SCRIPTED_PID=
+}
