@@ -11,24 +11,24 @@ static void round_rows(const auk_forward *f, float *x, size_t n)
         f->k->round_bf16(x, n);
 }
 
-/* cos and sin of position * inv_freq, the angle in f32 as transformers has it; computed once per
- * chunk and used by every layer. */
-static void prepare_rope(auk_forward *f, int pos, size_t n)
+/* cos and sin of position * inv_freq, the angle in f32 as transformers has it, for rows at, at + 1
+ * ...; computed once per position and used by every layer. */
+static void prepare_rope(auk_forward *f, size_t at, int pos, size_t n)
 {
     size_t half = (size_t)f->hp->head_dim / 2;
 
-    if (f->rope_pos == pos && f->rope_n >= n)
-        return;
-    for (size_t t = 0; t < n; t++)
+    for (size_t t = at; t < at + n; t++, pos++) {
+        float *row = f->rope + t * half * 2;
+        if (f->rope_pos[t] == pos)
+            continue;
+        f->rope_pos[t] = pos;
         for (size_t j = 0; j < half; j++) {
-            float angle = (float)(pos + (int)t) * f->inv_freq[j];
-            float *cs = f->rope + (t * half + j) * 2;
-            cs[0] = (float)cos((double)angle);
-            cs[1] = (float)sin((double)angle);
+            float angle = (float)pos * f->inv_freq[j];
+            row[2 * j] = (float)cos((double)angle);
+            row[2 * j + 1] = (float)sin((double)angle);
         }
-    round_rows(f, f->rope, n * half * 2);
-    f->rope_pos = pos;
-    f->rope_n = n;
+        round_rows(f, row, half * 2);
+    }
 }
 
 /* Rotates pairs (2j, 2j + 1) of every head. */
@@ -56,11 +56,14 @@ static float scaled_score(const auk_forward *f, float score, float scale)
     return f->bf16 ? auk_round_bf16(auk_round_bf16(score) * scale) : score * scale;
 }
 
+/* One span's part of the work. */
 typedef struct attention_job {
     auk_forward *f;
     const auk_kv_layer *kv;
-    size_t pos;    /* of row 0 */
-    size_t window; /* keys a query may see, itself included */
+    const float *kf, *vf; /* this call's keys and values of the span */
+    size_t at;            /* the span's first row */
+    size_t pos;           /* of that row */
+    size_t window;        /* keys a query may see, itself included */
 } attention_job;
 
 /* Row `p` of keys or values as floats: a pointer into this call's rows, or a conversion. */
@@ -86,11 +89,11 @@ static void attend(const attention_job *j, size_t t, size_t head, float *scores)
     size_t dim = (size_t)f->hp->head_dim, p = j->pos + t;
     size_t group = (size_t)(f->hp->n_heads / f->hp->n_kv_heads);
     size_t first = p + 1 > j->window ? p + 1 - j->window : 0, n_keys = p + 1 - first;
-    size_t at = (t * (size_t)f->hp->n_heads + head * group) * dim;
+    size_t at = ((j->at + t) * (size_t)f->hp->n_heads + head * group) * dim;
     float *room = scores + f->attn_floats - dim, scale = 1.0f / sqrtf((float)dim);
 
     for (size_t i = 0; i < n_keys; i++) {
-        const float *key = row_at(j, j->kv->k, f->kf, head, first + i, room);
+        const float *key = row_at(j, j->kv->k, j->kf, head, first + i, room);
         for (size_t g = 0; g < group; g++)
             scores[g * n_keys + i] =
                 scaled_score(f, f->k->dot_f32(f->q + at + g * dim, key, dim), scale);
@@ -101,21 +104,46 @@ static void attend(const attention_job *j, size_t t, size_t head, float *scores)
         memset(f->heads + at + g * dim, 0, dim * sizeof(float));
     }
     for (size_t i = 0; i < n_keys; i++) {
-        const float *value = row_at(j, j->kv->v, f->vf, head, first + i, room);
+        const float *value = row_at(j, j->kv->v, j->vf, head, first + i, room);
         for (size_t g = 0; g < group; g++)
             f->k->axpy_f32(f->heads + at + g * dim, scores[g * n_keys + i], value, dim);
     }
     round_rows(f, f->heads + at, group * dim);
 }
 
+typedef struct spans_job {
+    auk_forward *f;
+    const auk_span *spans;
+    int layer;
+} spans_job;
+
+static attention_job job_of(const spans_job *s, size_t row)
+{
+    auk_forward *f = s->f;
+    const auk_span *span = &s->spans[f->span_of[row]];
+    size_t width = (size_t)f->hp->head_dim * (size_t)f->hp->n_kv_heads, at = 0;
+
+    for (const auk_span *before = s->spans; before < span; before++)
+        at += before->n;
+    return (attention_job){f,
+                           span->kv,
+                           f->kf + at * width,
+                           f->vf + at * width,
+                           at,
+                           (size_t)span->pos,
+                           f->hp->sliding[s->layer] ? (size_t)f->hp->window : SIZE_MAX};
+}
+
 static void attend_range(void *ctx, size_t lo, size_t hi)
 {
-    const attention_job *j = ctx;
-    size_t heads = (size_t)j->f->hp->n_kv_heads;
-    float *scores = j->f->attn + (size_t)auk_pool_self() * j->f->attn_floats;
+    const spans_job *s = ctx;
+    size_t heads = (size_t)s->f->hp->n_kv_heads;
+    float *scores = s->f->attn + (size_t)auk_pool_self() * s->f->attn_floats;
 
-    for (size_t i = lo; i < hi; i++)
-        attend(j, i / heads, i % heads, scores);
+    for (size_t i = lo; i < hi; i++) {
+        attention_job j = job_of(s, i / heads);
+        attend(&j, i / heads - j.at, i % heads, scores);
+    }
 }
 
 /* The last cap of n rows go to their places in the ring. */
@@ -135,13 +163,17 @@ static void store(const auk_forward *f, auk_kv_layer *kv, uint8_t *cache, const 
         }
 }
 
-void auk_forward_attention(auk_forward *f, int layer, auk_kv_layer *kv, int pos, size_t n)
+void auk_forward_attention(auk_forward *f, int layer, const auk_span *spans, size_t n_spans)
 {
     const auk_hparams *hp = f->hp;
+    size_t width = (size_t)hp->head_dim * (size_t)hp->n_kv_heads, n = 0;
     const auk_layer *l = &f->m->layers[layer];
     auk_matmul in[3] = {
         {.m = &l->q, .y = f->q}, {.m = &l->k, .y = f->kf}, {.m = &l->v, .y = f->vf}};
 
+    for (size_t i = 0; i < n_spans; i++)
+        for (size_t t = 0; t < spans[i].n; t++)
+            f->span_of[n++] = (int32_t)i;
     for (int i = 0; i < 3; i++) {
         in[i].x = f->x;
         in[i].n = n;
@@ -151,17 +183,20 @@ void auk_forward_attention(auk_forward *f, int layer, auk_kv_layer *kv, int pos,
     }
     auk_matmul_run(&f->work, in, 3);
     if (auk_hparams_rotary(hp, layer)) {
-        prepare_rope(f, pos, n);
+        for (size_t i = 0, at = 0; i < n_spans; at += spans[i++].n)
+            prepare_rope(f, at, spans[i].pos, spans[i].n);
         rotate(f, f->q, hp->n_heads, n);
         rotate(f, f->kf, hp->n_kv_heads, n);
         round_rows(f, f->q, n * l->q.rows);
         round_rows(f, f->kf, n * l->k.rows);
     }
-    attention_job j = {f, kv, (size_t)pos,
-                       hp->sliding[layer] ? (size_t)hp->window : (size_t)pos + n};
-    auk_pool_run(f->work.pool, n * (size_t)hp->n_kv_heads, 1, attend_range, &j);
-    store(f, kv, kv->k, f->kf, (size_t)pos, n);
-    store(f, kv, kv->v, f->vf, (size_t)pos, n);
+    spans_job job = {f, spans, layer};
+    auk_pool_run(f->work.pool, n * (size_t)hp->n_kv_heads, 1, attend_range, &job);
+    for (size_t i = 0, at = 0; i < n_spans; at += spans[i++].n) {
+        auk_kv_layer *kv = spans[i].kv;
+        store(f, kv, kv->k, f->kf + at * width, (size_t)spans[i].pos, spans[i].n);
+        store(f, kv, kv->v, f->vf + at * width, (size_t)spans[i].pos, spans[i].n);
+    }
     auk_matmul out = {.m = &l->o,
                       .y = f->attn_out,
                       .x = f->heads,

@@ -31,7 +31,7 @@ static size_t floats_per_row(const auk_hparams *hp)
     if (wide < (size_t)hp->dense_width)
         wide = (size_t)hp->dense_width;
     return 3 * hidden + 2 * q + 2 * kv + 2 * wide + top * hidden + (size_t)hp->n_experts + 4 * top +
-           (size_t)hp->head_dim;
+           (size_t)hp->head_dim + 2;
 }
 
 /* Scores of one kv head's queries over every position, per thread, and one key or value row. */
@@ -90,6 +90,10 @@ static int alloc_all(auk_forward *f, int ctx, auk_err *err)
     if (rc == AUK_OK)
         rc = auk_try_alloc(&f->jobs, 2 * (size_t)hp->n_experts + 4, sizeof *f->jobs, err);
     if (rc == AUK_OK)
+        rc = auk_try_alloc(&f->rope_pos, f->max_rows, sizeof *f->rope_pos, err);
+    if (rc == AUK_OK)
+        rc = auk_try_alloc(&f->span_of, f->max_rows, sizeof *f->span_of, err);
+    if (rc == AUK_OK)
         rc = auk_try_alloc(&f->inv_freq, (size_t)hp->head_dim / 2, sizeof *f->inv_freq, err);
     if (rc == AUK_OK)
         rc = auk_try_alloc(&f->attn, (size_t)auk_pool_threads(f->work.pool) * f->attn_floats,
@@ -116,7 +120,7 @@ int auk_forward_new(auk_forward **out, const auk_model *m, const auk_kernel *k, 
             float exponent = (float)(2 * j) / (float)m->hp.head_dim;
             f->inv_freq[j] = 1.0f / (float)pow(m->hp.rope_theta, (double)exponent);
         }
-        f->rope_pos = -1;
+        memset(f->rope_pos, 0xff, max_rows * sizeof *f->rope_pos);
         *out = f;
         f = NULL;
     }
@@ -138,6 +142,8 @@ void auk_forward_free(auk_forward *f)
     free(f->place);
     free(f->first);
     free(f->jobs);
+    free(f->rope_pos);
+    free(f->span_of);
     auk_work_release(&f->work);
     free(f);
 }
@@ -386,12 +392,20 @@ static void add_range(void *ctx, size_t lo, size_t hi)
 void auk_forward_layer(auk_forward *f, int layer, auk_kv_layer *kv, float *h, int pos, size_t n,
                        const auk_tap *tap)
 {
+    auk_forward_spans(f, layer, &(auk_span){kv, pos, n}, 1, h, tap);
+}
+
+void auk_forward_spans(auk_forward *f, int layer, const auk_span *spans, size_t n_spans, float *h,
+                       const auk_tap *tap)
+{
     const auk_layer *l = &f->m->layers[layer];
-    size_t hidden = (size_t)f->hp->hidden;
+    size_t hidden = (size_t)f->hp->hidden, n = 0;
     float *mlp = f->expert_out;
 
+    for (size_t i = 0; i < n_spans; i++)
+        n += spans[i].n;
     norm_rows(f, f->x, h, l->norm, n);
-    auk_forward_attention(f, layer, kv, pos, n);
+    auk_forward_attention(f, layer, spans, n_spans);
     if (l->sparse) {
         mlp = f->mlp_out;
         sparse_mlp(f, layer, l, mlp, n, tap);

@@ -27,14 +27,14 @@ struct auk_forward {
     int32_t *rows, *place; /* (row, choice) pairs sorted by expert */
     int32_t *first;        /* n_experts + 1: where each expert's pairs begin */
     auk_matmul *jobs;
-    float *inv_freq; /* head_dim / 2 */
-    int rope_pos;    /* -1: none computed yet */
-    size_t rope_n;
-    float *attn; /* per thread: scores and one row */
+    float *inv_freq;   /* head_dim / 2 */
+    int32_t *rope_pos; /* per row: the position its rope was computed for, -1: none */
+    int32_t *span_of;  /* per row: its span */
+    float *attn;       /* per thread: scores and one row */
     size_t attn_floats;
 };
 
-/* attn_out = o_proj(attention(x)) of n rows at positions pos ..., and kv gets their keys. */
-void auk_forward_attention(auk_forward *f, int layer, auk_kv_layer *kv, int pos, size_t n);
+/* attn_out = o_proj(attention(x)) of the spans' rows, and each span's kv gets its keys. */
+void auk_forward_attention(auk_forward *f, int layer, const auk_span *spans, size_t n_spans);
 
 #endif

@@ -130,6 +130,19 @@ void auk_forward_embed(auk_forward *f, float *h, const int32_t *ids, size_t n);
 void auk_forward_layer(auk_forward *f, int layer, auk_kv_layer *kv, float *h, int pos, size_t n,
                        const auk_tap *tap);
 
+/* Rows that belong to one sequence: n of them at positions pos, pos + 1 ... of its kv, which is
+ * this layer's as in auk_forward_layer. */
+typedef struct auk_span {
+    auk_kv_layer *kv; /* borrowed */
+    int pos;
+    size_t n;
+} auk_span;
+
+/* The same for several sequences at once, their rows one after another in h.  What a row becomes
+ * does not depend on the other spans. */
+void auk_forward_spans(auk_forward *f, int layer, const auk_span *spans, size_t n_spans, float *h,
+                       const auk_tap *tap);
+
 /* logits: n rows of vocab floats, from the last layer's rows h (which stay as they are). */
 void auk_forward_logits(auk_forward *f, float *logits, const float *h, size_t n);
 
