@@ -9,8 +9,8 @@ static const struct {
     const char *name;
     unsigned flag;
 } levels[] = {
-    {"scalar", AUK_CPU_SCALAR}, {"avx2", AUK_CPU_AVX2}, {"avx512", AUK_CPU_AVX512},
-    {"amx", AUK_CPU_AMX},       {"neon", AUK_CPU_NEON},
+    {"scalar", AUK_CPU_SCALAR},         {"avx2", AUK_CPU_AVX2}, {"avx512", AUK_CPU_AVX512},
+    {"avx512bf16", AUK_CPU_AVX512BF16}, {"amx", AUK_CPU_AMX},   {"neon", AUK_CPU_NEON},
 };
 #define N_LEVELS (sizeof levels / sizeof *levels)
 
@@ -26,8 +26,10 @@ unsigned auk_cpu_detect(void)
         flags |= AUK_CPU_AVX2;
     if ((flags & AUK_CPU_AVX2) && __builtin_cpu_supports("avx512f") &&
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni"))
+        __builtin_cpu_supports("avx512dq"))
         flags |= AUK_CPU_AVX512;
+    if ((flags & AUK_CPU_AVX512) && __builtin_cpu_supports("avx512bf16"))
+        flags |= AUK_CPU_AVX512BF16;
 #elif defined(__aarch64__)
     flags |= AUK_CPU_NEON; /* part of the base architecture */
 #endif
@@ -47,7 +49,7 @@ int auk_cpu_limit(unsigned *out, unsigned flags, auk_str level, auk_err *err)
         return AUK_OK;
     }
     return auk_fail(err, AUK_EINVAL,
-                    "unknown CPU level '%.*s': want scalar, avx2, avx512, amx or neon",
+                    "unknown CPU level '%.*s': want scalar, avx2, avx512, avx512bf16, amx or neon",
                     AUK_ARG(level));
 }
 

@@ -8,15 +8,16 @@
 enum {
     AUK_CPU_SCALAR = 1u << 0, /* always set, so that 0 can mean "not chosen" */
     AUK_CPU_AVX2 = 1u << 1,   /* with FMA and F16C */
-    AUK_CPU_AVX512 = 1u << 2, /* F, BW, VL, DQ and VNNI */
-    AUK_CPU_AMX = 1u << 3,
+    AUK_CPU_AVX512 = 1u << 2, /* F, BW, VL and DQ */
+    AUK_CPU_AVX512BF16 = 1u << 3,
+    AUK_CPU_AMX = 1u << 4,
     AUK_CPU_NEON = 1u << 8,
 };
 
 unsigned auk_cpu_detect(void);
 
 /* What is left of `flags` when nothing above the named level may be used: "scalar", "avx2",
- * "avx512", "amx", "neon".  AUK_EINVAL names the levels this processor has. */
+ * "avx512", "avx512bf16", "amx", "neon".  AUK_EINVAL names the levels this processor has. */
 AUK_MUST_CHECK int auk_cpu_limit(unsigned *out, unsigned flags, auk_str level, auk_err *err);
 
 /* Detects, then applies the environment's AUK_CPU. */

@@ -51,7 +51,8 @@ static void print_help(void)
 static void print_env(void)
 {
     printf("AUK_THREADS   threads to use (default: one per processor)\n"
-           "AUK_CPU       highest instruction level to use: scalar, avx2, avx512, amx, neon\n"
+           "AUK_CPU       highest instruction level to use: scalar, avx2, avx512, avx512bf16, amx, "
+           "neon\n"
            "HF_TOKEN      pull: sent to the hub and to no other host\n"
            "HF_ENDPOINT   pull: the hub (default: https://huggingface.co)\n"
            "AUKLET_API_KEY  the key for a server given as MODEL\n"

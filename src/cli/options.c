@@ -18,7 +18,7 @@ static const auk_opt common_options[] = {
     {"threads", AUK_OPT_INT, offsetof(auk_common, threads), "N",
      "threads to use (default: one per processor)"},
     {"cpu", AUK_OPT_STR, offsetof(auk_common, cpu), "LEVEL",
-     "highest level to use: scalar, avx2, avx512, amx, neon"},
+     "highest level to use: scalar, avx2, avx512, avx512bf16, amx, neon"},
     {0},
 };
 

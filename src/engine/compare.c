@@ -437,7 +437,7 @@ static int compare_weights(auk_compare_result *out, comparison *c, auk_err *err)
 {
     auk_work w;
 
-    int rc = auk_work_init(&w, &c->kernel, c->pool, c->a.m->max_cols, err);
+    int rc = auk_work_init(&w, &c->kernel, c->pool, c->a.m->max_cols, 0, err);
     if (rc == AUK_OK)
         rc = compare_modules(out, c, &w, err);
     auk_work_release(&w);

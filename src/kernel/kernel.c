@@ -14,6 +14,12 @@ void auk_kernel_init_scalar(auk_kernel *k)
         .dot_e2m1 = auk_dot_e2m1_scalar,
         .dot_e4m3 = auk_dot_e4m3_scalar,
         .dot_tile = auk_dot_tile_scalar,
+        .panel_x = auk_panel_x_scalar,
+        .panel_bf16 = auk_panel_scalar,
+        .panel_u4 = auk_panel_scalar,
+        .panel_u8 = auk_panel_scalar,
+        .panel_e2m1 = auk_panel_scalar,
+        .panel_e4m3 = auk_panel_scalar,
         .bf16_to_f32 = auk_bf16_to_f32_scalar,
         .f16_to_f32 = auk_f16_to_f32_scalar,
         .dequant_affine = auk_dequant_affine_scalar,
@@ -37,20 +43,6 @@ float auk_kernel_sigmoid(float x)
     return auk_sigmoid(x);
 }
 
-void auk_kernel_init(auk_kernel *k, unsigned cpu_flags)
-{
-    auk_kernel_init_scalar(k); /* every slot */
-#if defined(__x86_64__)
-    if (cpu_flags & AUK_CPU_AVX2)
-        auk_kernel_init_avx2(k); /* overwrites only what it improves */
-#endif
-#if defined(__aarch64__)
-    if (cpu_flags & AUK_CPU_NEON)
-        auk_kernel_init_neon(k);
-#endif
-    k->cpu_flags = cpu_flags;
-}
-
 /* Every slot is a function pointer; names follow the struct's order after cpu_flags. */
 static const struct {
     const char *name;
@@ -60,12 +52,15 @@ static const struct {
     {                                                                                              \
 #name, offsetof(auk_kernel, name)                                                          \
     }
-    SLOT(dot_f32),        SLOT(dot_bf16),     SLOT(dot_affine),   SLOT(dot_e2m1),
-    SLOT(dot_e4m3),       SLOT(dot_tile),     SLOT(bf16_to_f32),  SLOT(f16_to_f32),
-    SLOT(dequant_affine), SLOT(dequant_e2m1), SLOT(dequant_e4m3), SLOT(f32_to_bf16),
-    SLOT(round_bf16),     SLOT(axpy_f32),     SLOT(axpy_bf16),    SLOT(silu),
-    SLOT(softmax),        SLOT(argmax),       SLOT(finite_bf16),  SLOT(quantize_affine),
-    SLOT(quantize_fp),
+    SLOT(dot_f32),      SLOT(dot_bf16),        SLOT(dot_affine),
+    SLOT(dot_e2m1),     SLOT(dot_e4m3),        SLOT(dot_tile),
+    SLOT(panel_x),      SLOT(panel_bf16),      SLOT(panel_u4),
+    SLOT(panel_u8),     SLOT(panel_e2m1),      SLOT(panel_e4m3),
+    SLOT(bf16_to_f32),  SLOT(f16_to_f32),      SLOT(dequant_affine),
+    SLOT(dequant_e2m1), SLOT(dequant_e4m3),    SLOT(f32_to_bf16),
+    SLOT(round_bf16),   SLOT(axpy_f32),        SLOT(axpy_bf16),
+    SLOT(silu),         SLOT(softmax),         SLOT(argmax),
+    SLOT(finite_bf16),  SLOT(quantize_affine), SLOT(quantize_fp),
 #undef SLOT
 };
 #define N_SLOTS (sizeof slots / sizeof *slots)
@@ -75,19 +70,49 @@ const char *auk_kernel_slot_name(size_t i)
     return i < N_SLOTS ? slots[i].name : NULL;
 }
 
+/* Each level's name and what it adds, lowest first. */
+static const struct {
+    const char *name;
+    unsigned flag;
+    void (*init)(auk_kernel *k);
+} levels[] = {
+#if defined(__x86_64__)
+    {"avx2", AUK_CPU_AVX2, auk_kernel_init_avx2},
+    {"avx512", AUK_CPU_AVX512, auk_kernel_init_avx512},
+    {"avx512bf16", AUK_CPU_AVX512BF16, auk_kernel_init_avx512bf16},
+#endif
+#if defined(__aarch64__)
+    {"neon", AUK_CPU_NEON, auk_kernel_init_neon},
+#endif
+    {NULL, 0, NULL},
+};
+
+void auk_kernel_init(auk_kernel *k, unsigned cpu_flags)
+{
+    auk_kernel_init_scalar(k); /* every slot */
+    for (size_t i = 0; levels[i].name != NULL; i++)
+        if (cpu_flags & levels[i].flag)
+            levels[i].init(k); /* overwrites only what it improves */
+    k->cpu_flags = cpu_flags;
+}
+
 const char *auk_kernel_slot_level(const auk_kernel *k, const char *slot)
 {
-    auk_kernel reference;
+    const char *level = "scalar";
+    size_t at = 0, n = sizeof(void (*)(void));
+    auk_kernel below, with;
 
-    auk_kernel_init_scalar(&reference);
-    for (size_t i = 0; i < N_SLOTS; i++) {
-        if (strcmp(slot, slots[i].name) != 0)
-            continue;
-        const char *mine = (const char *)k + slots[i].offset;
-        const char *theirs = (const char *)&reference + slots[i].offset;
-        if (memcmp(mine, theirs, sizeof(void (*)(void))) == 0)
-            return "scalar";
-        return k->cpu_flags & AUK_CPU_NEON ? "neon" : "avx2";
+    while (at < N_SLOTS && strcmp(slot, slots[at].name) != 0)
+        at++;
+    if (at == N_SLOTS)
+        return NULL;
+    auk_kernel_init_scalar(&with);
+    for (size_t i = 0; levels[i].name != NULL; i++) {
+        below = with;
+        if (k->cpu_flags & levels[i].flag)
+            levels[i].init(&with);
+        if (memcmp((char *)&with + slots[at].offset, (char *)&below + slots[at].offset, n) != 0)
+            level = levels[i].name;
     }
-    return NULL;
+    return level;
 }

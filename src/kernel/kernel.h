@@ -7,6 +7,8 @@
  *   - a dot product is 32 lanes, one fused multiply-add per element in index order, then the fold
  *     lane[j] += lane[j + half] for half = 16, 8, 4, 2, 1 (dot_scalar.c is the definition);
  *   - a dequantized weight is scale * code + bias with two roundings, never fused;
+ *   - a product in bfloat16 precision is a chain of fused multiply-adds per group of columns
+ *     ("panels" below; panel_scalar.c is the definition);
  *   - exp is the polynomial of exact_math.h, never libm's.
  * Pointers to weights need no alignment.  Slots neither allocate nor keep state. */
 #ifndef AUK_KERNEL_KERNEL_H
@@ -24,6 +26,42 @@ typedef struct auk_fp_rule {
     auk_mx_scale mx_scale;
     enum { AUK_STEP_BF16, AUK_STEP_F16, AUK_STEP_F32 } step; /* the input's dtype */
 } auk_fp_rule;
+
+/* ---- panels: weights for bfloat16 precision ----
+ *
+ * A panel holds 16 rows so that a vector's lane is a row: line i of 64 bytes has one 32-bit word of
+ * each row, and one pair of x is multiplied into all 16.  The bytes are the file's, in another
+ * order (docs/kernels.md).  For columns c, c + 1 of a group, in order,
+ *     a = fma(w[c + 1], x[c + 1], a), then a = fma(w[c], x[c], a)
+ * from a = 0, which is what the vdpbf16ps instruction does; then, group by group from total = 0,
+ *     bf16: total += a        u4, u8: total = fma(scale, a, total), then fma(bias, sum x, total)
+ *     e2m1, e4m3: total = fma(scale, a, total)
+ * where w is the code or the element's value.  x and bf16 weights hold bfloat16 values; those
+ * smaller than 2^-50 count as 0, so that no result is subnormal and it does not matter whether a
+ * processor flushes them. */
+#define AUK_PANEL_ROWS 16
+#define AUK_PANEL_MAX_X 12 /* rows of x in one call */
+#define AUK_PANEL_GROUP 64 /* of bf16; its last group may be shorter */
+
+typedef enum auk_panel_type {
+    AUK_P_BF16,
+    AUK_P_U4,
+    AUK_P_U8,
+    AUK_P_E2M1,
+    AUK_P_E4M3
+} auk_panel_type;
+
+typedef struct auk_panel_shape {
+    auk_panel_type type;
+    size_t cols, group; /* bf16: any number of columns; else a multiple of group, and group of 16 */
+    size_t group_bytes; /* from a group's lines to the next's */
+    size_t lines_at;    /* where the lines begin: after e2m1's and e4m3's scales */
+    size_t panel_bytes;
+} auk_panel_shape;
+
+/* out[t * out_stride + 16 * p + r] for row r of panel p and row t of x, for n_x of 1 to 12. */
+typedef void auk_panel_fn(float *out, size_t out_stride, const uint8_t *w, size_t n_panels,
+                          const auk_panel_shape *s, const uint32_t *x, size_t n_x);
 
 typedef struct auk_kernel {
     unsigned cpu_flags; /* what the table was made for */
@@ -44,6 +82,12 @@ typedef struct auk_kernel {
      * without gaps.  Faster than one by one when both are several. */
     void (*dot_tile)(float *y, size_t y_stride, const float *a, size_t rows, const float *const *x,
                      size_t n_x, size_t n);
+
+    /* Products with panels.  panel_x puts n_x rows of x where the other five expect them, in the
+     * order of this table's level: at most auk_panel_x_words(cols, group, n_x) words.  x[t] holds
+     * cols floats. */
+    void (*panel_x)(uint32_t *dst, const float *const *x, size_t n_x, size_t cols, size_t group);
+    auk_panel_fn *panel_bf16, *panel_u4, *panel_u8, *panel_e2m1, *panel_e4m3;
 
     /* The same weights as floats.  dot_X(w, x) is dot_f32(dequant_X(w), x), to the bit. */
     void (*bf16_to_f32)(float *dst, const uint8_t *src, size_t n);
@@ -91,6 +135,8 @@ float auk_kernel_sigmoid(float x);
 void auk_kernel_init_scalar(auk_kernel *k);
 #if defined(__x86_64__)
 void auk_kernel_init_avx2(auk_kernel *k);
+void auk_kernel_init_avx512(auk_kernel *k);
+void auk_kernel_init_avx512bf16(auk_kernel *k);
 #endif
 #if defined(__aarch64__)
 void auk_kernel_init_neon(auk_kernel *k);
@@ -129,42 +175,68 @@ typedef struct auk_mat {
     size_t rows, cols;
     const uint8_t *codes, *scales, *biases;
     size_t row_bytes, scale_row_bytes;
+    const uint8_t *panels; /* the same weights as panels, or NULL; auk_panel_shape_of says how */
 } auk_mat;
+
+/* Whether m can be held as panels (bf16; affine 4 and 8 bits with bf16 scales; mxfp4; mxfp8), and
+ * how: then *out is filled. */
+bool auk_panel_shape_of(auk_panel_shape *out, const auk_mat *m);
+/* The shape of rows of bf16 */
+auk_panel_shape auk_panel_bf16_shape(size_t cols);
+static inline size_t auk_panel_count(size_t rows)
+{
+    return (rows + AUK_PANEL_ROWS - 1) / AUK_PANEL_ROWS;
+}
+size_t auk_panel_x_words(size_t cols, size_t group, size_t n_x);
+
+/* Panel p of m's rows; rows beyond the last are zeros.  dst is on a cache line. */
+void auk_panel_pack(uint8_t *dst, const auk_mat *m, const auk_panel_shape *s, size_t p);
+
+auk_panel_fn *auk_panel_dot(const auk_kernel *k, auk_panel_type type);
 
 /* Bytes of codes, scales and biases of one row: what a decode step reads for it. */
 size_t auk_mat_bytes_per_row(const auk_mat *m);
 
 /* ---- products ----------------------------------------------------------------------------- */
 
-/* y[t][r] = dot(row r of m, x[t]) for t in [0, n).  With `gather`, row t of x is gather[t]. */
+/* y[t][r] = dot(row r of m, x[t]) for t in [0, n).  With `gather`, row t of x is gather[t].
+ * `bf16` says that x holds bfloat16 values: y is then rounded to bfloat16, and where m can be held
+ * as panels the product is theirs, whether m has them or not. */
 typedef struct auk_matmul {
     const auk_mat *m;
     float *y;
     const float *x;
     const int32_t *gather; /* or NULL */
     size_t n, y_stride, x_stride;
-    bool round_bf16; /* round each y to bfloat16 */
+    bool bf16;
+    /* Scratch of auk_matmul_run: */
+    bool paneled;
+    auk_panel_shape shape;
+    const uint32_t *px;
 } auk_matmul;
 
-/* What a computation needs beside its operands; borrowed, except the tile. */
+/* What a computation needs beside its operands; borrowed, except the two buffers. */
 typedef struct auk_work {
     const auk_kernel *k;
     auk_pool *pool;
     float *tile; /* owned; one part per thread */
     size_t tile_floats;
+    uint32_t *x; /* owned; the rows of x of one run as panels want them */
+    size_t x_words;
 } auk_work;
 
-/* max_cols: of any matrix that will be multiplied. */
+/* max_cols: of any matrix that will be multiplied.  max_x: floats of x (rows times columns, of all
+ * jobs of one run that do not share theirs with the job before) with `bf16`; 0: never any. */
 AUK_MUST_CHECK int auk_work_init(auk_work *w, const auk_kernel *k, auk_pool *pool, size_t max_cols,
-                                 auk_err *err);
+                                 size_t max_x, auk_err *err);
 void auk_work_release(auk_work *w);
-size_t auk_work_bytes(int threads, size_t max_cols);
+size_t auk_work_bytes(int threads, size_t max_cols, size_t max_x);
 
 /* Row `row` as cols floats; m->cols is at most the work's max_cols. */
 void auk_mat_row(const auk_work *w, float *dst, const auk_mat *m, size_t row);
 
 /* Runs all products in one pass over the pool.  Every result is the same for any number of
  * threads, any split of the rows of x over calls, and any processor level. */
-void auk_matmul_run(const auk_work *w, const auk_matmul *jobs, size_t n_jobs);
+void auk_matmul_run(const auk_work *w, auk_matmul *jobs, size_t n_jobs);
 
 #endif

@@ -2,12 +2,19 @@
 #include "kernel/kernel.h"
 
 #include "base/mem.h"
+#include "base/half.h"
 #include "kernel/exact_math.h"
+
+#include <assert.h>
 
 /* Rows of one range.  With several x, their dequantized values (8 KB each at 2048 columns) stay in
  * the second-level cache while every x passes by. */
 #define TILE_ROWS 16
-#define TILE_X 12 /* x whose addresses are collected for one call */
+#define TILE_X AUK_PANEL_MAX_X /* x whose addresses are collected for one call */
+
+/* Panels of one range: x goes past this many, which stay in the second-level cache, before the next
+ * rows of x come. */
+#define RANGE_PANELS 4
 
 size_t auk_mat_bytes_per_row(const auk_mat *m)
 {
@@ -123,8 +130,10 @@ static const float *row_of_x(const auk_matmul *job, size_t t)
 
 static void put(const auk_matmul *job, size_t t, size_t row, float v)
 {
-    job->y[t * job->y_stride + row] = job->round_bf16 ? auk_round_bf16(v) : v;
+    job->y[t * job->y_stride + row] = job->bf16 ? auk_round_bf16(v) : v;
 }
+
+/* ---- row by row ---------------------------------------------------------------------------- */
 
 /* Rows [lo, hi), hi - lo <= TILE_ROWS, of one product. */
 static void run_rows(const auk_work *w, const auk_matmul *job, size_t lo, size_t hi)
@@ -146,8 +155,65 @@ static void run_rows(const auk_work *w, const auk_matmul *job, size_t lo, size_t
         for (size_t i = 0; i < n; i++)
             x[i] = row_of_x(job, t + i);
         w->k->dot_tile(y, job->y_stride, tile, hi - lo, x, n, m->cols);
-        for (size_t i = 0; i < n && job->round_bf16; i++)
+        for (size_t i = 0; i < n && job->bf16; i++)
             w->k->round_bf16(y + i * job->y_stride, hi - lo);
+    }
+}
+
+/* ---- panels -------------------------------------------------------------------------------- */
+
+/* Rows of x are packed in tiles of up to TILE_X, all but the last full. */
+static size_t tiles_of(const auk_matmul *job)
+{
+    return (job->n + TILE_X - 1) / TILE_X;
+}
+
+static size_t tile_n(const auk_matmul *job, size_t tile)
+{
+    size_t left = job->n - tile * TILE_X;
+
+    return left < TILE_X ? left : TILE_X;
+}
+
+static const uint32_t *tile_x(const auk_matmul *job, size_t tile)
+{
+    return job->px + tile * auk_panel_x_words(job->shape.cols, job->shape.group, TILE_X);
+}
+
+/* The product's rows of 16 panels p0 ... p0 + n_panels of tile `tile`, from out to y. */
+static void put_panels(const auk_work *w, const auk_matmul *job, float *out, size_t stride,
+                       size_t tile, size_t p0, size_t n_panels)
+{
+    size_t row = p0 * AUK_PANEL_ROWS, rows = n_panels * AUK_PANEL_ROWS, n = tile_n(job, tile);
+
+    if (rows > job->m->rows - row)
+        rows = job->m->rows - row;
+    for (size_t t = 0; t < n; t++) {
+        w->k->round_bf16(out + t * stride, rows);
+        memcpy(job->y + (tile * TILE_X + t) * job->y_stride + row, out + t * stride,
+               rows * sizeof *out);
+    }
+}
+
+/* Panels [lo, hi), at most RANGE_PANELS, of one product. */
+static void run_panels(const auk_work *w, const auk_matmul *job, size_t lo, size_t hi)
+{
+    _Alignas(64) float out[TILE_X * RANGE_PANELS * AUK_PANEL_ROWS];
+    const auk_panel_shape *s = &job->shape;
+    auk_panel_fn *dot = auk_panel_dot(w->k, s->type);
+    const uint8_t *panels = job->m->panels;
+    size_t step = panels != NULL ? hi - lo : 1, stride = step * AUK_PANEL_ROWS;
+
+    for (size_t p = lo; p < hi; p += step) {
+        const uint8_t *at = panels + p * s->panel_bytes;
+        if (panels == NULL) { /* in the thread's own memory, for this once */
+            auk_panel_pack((uint8_t *)tile_of(w), job->m, s, p);
+            at = (const uint8_t *)tile_of(w);
+        }
+        for (size_t t = 0; t < tiles_of(job); t++) {
+            dot(out, stride, at, step, s, tile_x(job, t), tile_n(job, t));
+            put_panels(w, job, out, stride, t, p, step);
+        }
     }
 }
 
@@ -156,50 +222,131 @@ typedef struct batch {
     const auk_matmul *jobs;
 } batch;
 
-/* [lo, hi) counts the rows of all jobs one after another. */
-static void run_range(void *ctx, size_t lo, size_t hi)
+static void pack_tile(const auk_work *w, const auk_matmul *job, size_t tile)
+{
+    const float *x[TILE_X];
+    size_t n = tile_n(job, tile);
+
+    for (size_t i = 0; i < n; i++)
+        x[i] = row_of_x(job, tile * TILE_X + i);
+    w->k->panel_x(w->x + (tile_x(job, tile) - w->x), x, n, job->shape.cols, job->shape.group);
+}
+
+static bool same_x(const auk_matmul *a, const auk_matmul *b)
+{
+    return a->paneled && a->x == b->x && a->gather == b->gather && a->n == b->n &&
+           a->x_stride == b->x_stride && a->shape.cols == b->shape.cols &&
+           a->shape.group == b->shape.group;
+}
+
+/* [lo, hi) counts the tiles of all jobs that pack their own. */
+static void pack_range(void *ctx, size_t lo, size_t hi)
 {
     const batch *b = ctx;
-    size_t first = 0; /* the row count before this job */
+    size_t first = 0;
 
-    for (const auk_matmul *job = b->jobs; first < hi; first += job->m->rows, job++) {
-        size_t end = first + job->m->rows;
-        size_t from = lo > first ? lo : first, to = hi < end ? hi : end;
-        if (from < to && job->n > 0)
-            run_rows(b->w, job, from - first, to - first);
+    for (const auk_matmul *job = b->jobs; first < hi; job++) {
+        if (!job->paneled || (job > b->jobs && same_x(job - 1, job)))
+            continue;
+        size_t n = tiles_of(job);
+        for (size_t i = lo > first ? lo - first : 0; i < n && first + i < hi; i++)
+            pack_tile(b->w, job, i);
+        first += n;
     }
 }
 
-void auk_matmul_run(const auk_work *w, const auk_matmul *jobs, size_t n_jobs)
+/* Decides which jobs are done with panels, and packs what they multiply. */
+static void prepare(const auk_work *w, auk_matmul *jobs, size_t n_jobs)
 {
     batch b = {w, jobs};
-    size_t rows = 0;
+    size_t words = 0, tiles = 0;
 
+    for (size_t i = 0; i < n_jobs; i++) {
+        auk_matmul *job = &jobs[i];
+        job->paneled = job->bf16 && job->n > 0 && auk_panel_shape_of(&job->shape, job->m);
+        if (!job->paneled)
+            continue;
+        if (i > 0 && same_x(job - 1, job)) {
+            job->px = job[-1].px;
+            continue;
+        }
+        job->px = w->x + words;
+        words += auk_panel_x_words(job->shape.cols, job->shape.group, job->n);
+        tiles += tiles_of(job);
+    }
+    assert(words <= w->x_words);
+    if (tiles > 0)
+        auk_pool_run(w->pool, tiles, tiles * TILE_X > 64 ? 1 : tiles, pack_range, &b);
+}
+
+/* ---- all jobs ------------------------------------------------------------------------------ */
+
+/* [lo, hi) counts the panels of all jobs one after another. */
+static void run_range(void *ctx, size_t lo, size_t hi)
+{
+    const batch *b = ctx;
+    size_t first = 0; /* the panels before this job */
+
+    for (const auk_matmul *job = b->jobs; first < hi; job++) {
+        size_t rows = job->m->rows, end = first + auk_panel_count(rows);
+        size_t from = lo > first ? lo : first, to = hi < end ? hi : end;
+        if (job->paneled && from < to)
+            run_panels(b->w, job, from - first, to - first);
+        for (size_t p = from; p < to && !job->paneled && job->n > 0; p++) {
+            size_t row = (p - first) * TILE_ROWS;
+            run_rows(b->w, job, row, rows - row < TILE_ROWS ? rows : row + TILE_ROWS);
+        }
+        first = end;
+    }
+}
+
+void auk_matmul_run(const auk_work *w, auk_matmul *jobs, size_t n_jobs)
+{
+    batch b = {w, jobs};
+    size_t panels = 0;
+
+    prepare(w, jobs, n_jobs);
     for (size_t i = 0; i < n_jobs; i++)
-        rows += jobs[i].m->rows;
-    auk_pool_run(w->pool, rows, TILE_ROWS, run_range, &b);
+        panels += auk_panel_count(jobs[i].m->rows);
+    auk_pool_run(w->pool, panels, RANGE_PANELS, run_range, &b);
 }
 
 static size_t tile_floats(size_t max_cols)
 {
     size_t n = TILE_ROWS * max_cols + max_cols / 8; /* scales and biases of groups of 16 */
 
-    return n / 16 * 16 + 16; /* whole cache lines */
+    return n / 16 * 16 + 32; /* whole cache lines, and a column without a partner */
 }
 
-size_t auk_work_bytes(int threads, size_t max_cols)
+/* Words of x: the sums of groups of 16 beside the values, and room for a last column alone. */
+static size_t x_words(size_t max_x)
 {
-    return ((size_t)threads * tile_floats(max_cols) + 16) * sizeof(float);
+    return max_x + max_x / 2;
 }
 
-int auk_work_init(auk_work *w, const auk_kernel *k, auk_pool *pool, size_t max_cols, auk_err *err)
+size_t auk_work_bytes(int threads, size_t max_cols, size_t max_x)
 {
-    *w = (auk_work){.k = k, .pool = pool, .tile_floats = tile_floats(max_cols)};
-    return auk_try_alloc(&w->tile, auk_work_bytes(auk_pool_threads(pool), max_cols), 1, err);
+    return ((size_t)threads * tile_floats(max_cols) + 16 + x_words(max_x)) * sizeof(float);
+}
+
+int auk_work_init(auk_work *w, const auk_kernel *k, auk_pool *pool, size_t max_cols, size_t max_x,
+                  auk_err *err)
+{
+    *w = (auk_work){
+        .k = k, .pool = pool, .tile_floats = tile_floats(max_cols), .x_words = x_words(max_x)};
+    size_t floats = (size_t)auk_pool_threads(pool) * w->tile_floats + 16;
+
+    int rc = auk_try_alloc(&w->tile, floats, sizeof *w->tile, err);
+    if (rc == AUK_OK)
+        rc = auk_try_alloc(&w->x, w->x_words + 1, sizeof *w->x, err);
+    if (rc < 0)
+        auk_work_release(w);
+    return rc;
 }
 
 void auk_work_release(auk_work *w)
 {
     free(w->tile);
+    free(w->x);
     *w = (auk_work){0};
 }

@@ -179,7 +179,7 @@ void auk_forward_attention(auk_forward *f, int layer, const auk_span *spans, siz
         in[i].n = n;
         in[i].x_stride = in[i].m->cols;
         in[i].y_stride = in[i].m->rows;
-        in[i].round_bf16 = f->bf16;
+        in[i].bf16 = f->bf16;
     }
     auk_matmul_run(&f->work, in, 3);
     if (auk_hparams_rotary(hp, layer)) {
@@ -203,6 +203,6 @@ void auk_forward_attention(auk_forward *f, int layer, const auk_span *spans, siz
                       .n = n,
                       .x_stride = l->o.cols,
                       .y_stride = l->o.rows,
-                      .round_bf16 = f->bf16};
+                      .bf16 = f->bf16};
     auk_matmul_run(&f->work, &out, 1);
 }

@@ -41,12 +41,25 @@ static size_t attention_floats(const auk_hparams *hp, int ctx)
     return group * (size_t)ctx + (size_t)hp->head_dim;
 }
 
+/* Floats that the products of one step read: for max_rows rows, those of the experts' second
+ * product are the most. */
+static size_t x_floats(const auk_hparams *hp, size_t max_rows)
+{
+    size_t per_row = (size_t)hp->top_k * (size_t)hp->expert_width;
+    size_t others[] = {(size_t)hp->top_k * (size_t)hp->hidden, (size_t)(hp->n_heads * hp->head_dim),
+                       (size_t)hp->dense_width};
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        per_row = others[i] > per_row ? others[i] : per_row;
+    return per_row * max_rows;
+}
+
 uint64_t auk_forward_bytes(const auk_hparams *hp, size_t max_cols, int threads, size_t max_rows,
                            int ctx)
 {
     return (uint64_t)floats_per_row(hp) * max_rows * sizeof(float) +
            (uint64_t)threads * attention_floats(hp, ctx) * sizeof(float) +
-           auk_work_bytes(threads, max_cols);
+           auk_work_bytes(threads, max_cols, x_floats(hp, max_rows));
 }
 
 static int alloc_all(auk_forward *f, int ctx, auk_err *err)
@@ -112,7 +125,7 @@ int auk_forward_new(auk_forward **out, const auk_model *m, const auk_kernel *k, 
     f->k = k;
     f->bf16 = precision == AUK_PRECISION_BF16;
     f->max_rows = max_rows;
-    int rc = auk_work_init(&f->work, k, pool, m->max_cols, err);
+    int rc = auk_work_init(&f->work, k, pool, m->max_cols, x_floats(&m->hp, max_rows), err);
     if (rc == AUK_OK)
         rc = alloc_all(f, ctx, err);
     if (rc == AUK_OK) {
@@ -215,13 +228,8 @@ static void norm_rows(auk_forward *f, float *out, const float *h, const float *w
 static auk_matmul product(const auk_forward *f, const auk_mat *m, float *y, const float *x,
                           size_t n)
 {
-    return (auk_matmul){.m = m,
-                        .y = y,
-                        .x = x,
-                        .n = n,
-                        .y_stride = m->rows,
-                        .x_stride = m->cols,
-                        .round_bf16 = f->bf16};
+    return (auk_matmul){
+        .m = m, .y = y, .x = x, .n = n, .y_stride = m->rows, .x_stride = m->cols, .bf16 = f->bf16};
 }
 
 static void gate_range(void *ctx, size_t lo, size_t hi)

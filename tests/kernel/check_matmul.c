@@ -23,6 +23,7 @@ static const struct {
     {"affine4 bf16", AUK_W_AFFINE, AUK_S_BF16, 4, 64},
     {"affine5 bf16", AUK_W_AFFINE, AUK_S_BF16, 5, 64},
     {"affine6 bf16", AUK_W_AFFINE, AUK_S_BF16, 6, 64},
+    {"affine8 bf16", AUK_W_AFFINE, AUK_S_BF16, 8, 64},
     {"affine8 f32", AUK_W_AFFINE, AUK_S_F32, 8, 64},
     {"mxfp4", AUK_W_E2M1, AUK_S_E8M0, 4, 32},
     {"nvfp4", AUK_W_E2M1, AUK_S_E4M3, 4, 16},
@@ -32,6 +33,7 @@ static const struct {
 
 static const int thread_counts[] = {1, 2, 3, 7};
 static const size_t all_n[] = {1, 2, 3, 4, 5, 7, 13};
+#define N_ALL (sizeof all_n / sizeof *all_n)
 
 #define MAX_N 13
 #define ROWS 37 /* two ranges and a part of one */
@@ -96,34 +98,69 @@ static auk_mat random_mat(k_test *t, size_t format, size_t rows, size_t cols)
     return m;
 }
 
-/* want[t][r] by the definition, with the scalar table. */
-static void by_hand(float *want, const auk_kernel *ref, const auk_matmul *job)
+/* The matrix as panels; released by k_release. */
+static uint8_t *panels_of(k_test *t, const auk_mat *m, const auk_panel_shape *s)
 {
-    float *row = auk_alloc(job->m->cols * sizeof *row);
+    uint8_t *w = k_guarded(t, auk_panel_count(m->rows) * s->panel_bytes);
+
+    for (size_t p = 0; p < auk_panel_count(m->rows); p++)
+        auk_panel_pack(w + p * s->panel_bytes, m, s, p);
+    return w;
+}
+
+static void by_hand_panels(k_test *t, float *want, const auk_kernel *ref, const auk_matmul *job,
+                           const auk_panel_shape *s)
+{
+    size_t rows = job->m->rows, n_panels = auk_panel_count(rows), wide = n_panels * AUK_PANEL_ROWS;
+    uint8_t *w = panels_of(t, job->m, s);
+    uint32_t *px = auk_alloc(auk_panel_x_words(s->cols, s->group, 1) * sizeof *px);
+    float *out = auk_alloc(wide * sizeof *out);
+
+    for (size_t i = 0; i < job->n; i++) {
+        const float *x =
+            job->x + (job->gather != NULL ? (size_t)job->gather[i] : i) * job->x_stride;
+        ref->panel_x(px, &x, 1, s->cols, s->group);
+        auk_panel_dot(ref, s->type)(out, wide, w, n_panels, s, px, 1);
+        for (size_t r = 0; r < rows; r++)
+            want[i * job->y_stride + r] = auk_round_bf16(out[r]);
+    }
+    free(px);
+    free(out);
+}
+
+/* want[t][r] by the definition, with the scalar table. */
+static void by_hand(k_test *test, float *want, const auk_kernel *ref, const auk_matmul *job)
+{
+    auk_panel_shape s;
     auk_work w;
 
-    if (auk_work_init(&w, ref, NULL, job->m->cols, NULL) < 0)
+    if (job->bf16 && auk_panel_shape_of(&s, job->m)) {
+        by_hand_panels(test, want, ref, job, &s);
+        return;
+    }
+    float *row = auk_alloc(job->m->cols * sizeof *row);
+    if (auk_work_init(&w, ref, NULL, job->m->cols, 0, NULL) < 0)
         abort();
     for (size_t r = 0; r < job->m->rows; r++) {
         auk_mat_row(&w, row, job->m, r);
         for (size_t t = 0; t < job->n; t++) {
             size_t at = job->gather != NULL ? (size_t)job->gather[t] : t;
             float y = ref->dot_f32(row, job->x + at * job->x_stride, job->m->cols);
-            want[t * job->y_stride + r] = job->round_bf16 ? auk_round_bf16(y) : y;
+            want[t * job->y_stride + r] = job->bf16 ? auk_round_bf16(y) : y;
         }
     }
     auk_work_release(&w);
     free(row);
 }
 
-static void run(const auk_kernel *cur, int threads, const auk_matmul *jobs, size_t n_jobs,
+static void run(const auk_kernel *cur, int threads, auk_matmul *jobs, size_t n_jobs,
                 size_t max_cols)
 {
     auk_pool *pool = auk_pool_new(threads);
     auk_work work;
     auk_err err;
 
-    if (auk_work_init(&work, cur, pool, max_cols, &err) < 0)
+    if (auk_work_init(&work, cur, pool, max_cols, 64 * (max_cols + 2), &err) < 0)
         abort();
     auk_matmul_run(&work, jobs, n_jobs);
     auk_work_release(&work);
@@ -140,23 +177,27 @@ static void check_format(k_test *t, const auk_kernel *ref, const auk_kernel *cur
     float *x = k_guarded(t, (MAX_N * x_stride - 5) * sizeof *x);
     float *want = k_guarded(t, n_y * sizeof *want), *got = k_guarded(t, n_y * sizeof *got);
     int32_t gather[MAX_N];
+    auk_panel_shape shape;
 
     k_fill(t, x, MAX_N * x_stride - 5, K_NORMAL);
+    ref->round_bf16(x, MAX_N * x_stride - 5);
+    const uint8_t *panels = auk_panel_shape_of(&shape, &m) ? panels_of(t, &m, &shape) : NULL;
     for (int i = 0; i < MAX_N; i++)
         gather[i] = (int32_t)k_below(t, MAX_N); /* some twice */
-    for (size_t i = 0; i < sizeof all_n / sizeof *all_n; i++) {
+    for (size_t i = 0; i < 2 * N_ALL; i++) {
         auk_matmul job = {.m = &m,
                           .x = x,
-                          .n = all_n[i],
+                          .n = all_n[i % N_ALL],
                           .y_stride = y_stride,
                           .x_stride = x_stride,
                           .gather = i % 2 ? gather : NULL,
-                          .round_bf16 = i % 3 == 1};
+                          .bf16 = i < N_ALL};
         memset(want, 0, n_y * sizeof *want);
-        by_hand(want, ref, &job);
+        by_hand(t, want, ref, &job);
         for (size_t j = 0; j < sizeof thread_counts / sizeof *thread_counts; j++) {
             memset(got, 0, n_y * sizeof *got);
             job.y = got;
+            m.panels = j % 2 ? panels : NULL;
             run(cur, thread_counts[j], &job, 1, cols);
             k_same_bits(t, got, want, n_y * sizeof *got, job.n, (int)format);
         }
@@ -201,14 +242,16 @@ static void check_many_products(k_test *t, const auk_kernel *ref, const auk_kern
             mats[i] = random_mat(t, k_below(t, N_FORMATS), rows, cols);
             float *x = k_guarded(t, (n + 1) * cols * sizeof *x);
             k_fill(t, x, n * cols, K_NORMAL);
+            ref->round_bf16(x, n * cols);
             want[i] = k_guarded(t, (n * rows + 1) * sizeof *x);
             jobs[i] = (auk_matmul){.m = &mats[i],
                                    .y = k_guarded(t, (n * rows + 1) * sizeof *x),
                                    .x = x,
                                    .n = n,
                                    .y_stride = rows,
-                                   .x_stride = cols};
-            by_hand(want[i], ref, &jobs[i]);
+                                   .x_stride = cols,
+                                   .bf16 = k_below(t, 2)};
+            by_hand(t, want[i], ref, &jobs[i]);
         }
         for (size_t j = 0; j < sizeof thread_counts / sizeof *thread_counts; j++) {
             run(cur, thread_counts[j], jobs, 5, 512);
@@ -227,13 +270,13 @@ static void check_many_products(k_test *t, const auk_kernel *ref, const auk_kern
 static void bench_one_product(k_test *t, const auk_kernel *cur)
 {
     static const size_t n_of[] = {1, 2, 3, 4, 8, 16, 64};
-    static const size_t which[] = {2, 5, 11}; /* bf16, affine4, mxfp8 */
+    static const size_t which[] = {2, 5, 12}; /* bf16, affine4, mxfp8 */
     const size_t rows = 256, cols = 2048;
     auk_work work;
     auk_err err;
     char what[64];
 
-    if (auk_work_init(&work, cur, NULL, cols, &err) < 0)
+    if (auk_work_init(&work, cur, NULL, cols, 64 * cols, &err) < 0)
         abort();
     float *x = k_guarded(t, 64 * cols * sizeof *x), *y = k_guarded(t, 64 * rows * sizeof *y);
     k_fill(t, x, 64 * cols, K_NORMAL);

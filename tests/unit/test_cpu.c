@@ -8,7 +8,8 @@
 
 #include <cmocka.h>
 
-static const unsigned all_x86 = AUK_CPU_SCALAR | AUK_CPU_AVX2 | AUK_CPU_AVX512 | AUK_CPU_AMX;
+static const unsigned all_x86 =
+    AUK_CPU_SCALAR | AUK_CPU_AVX2 | AUK_CPU_AVX512 | AUK_CPU_AVX512BF16 | AUK_CPU_AMX;
 
 static unsigned limit(unsigned flags, const char *level)
 {
@@ -39,7 +40,7 @@ static void a_level_leaves_itself_and_what_is_below(void **state)
 
 static void a_level_adds_nothing_the_processor_lacks(void **state)
 {
-    static const char *const levels[] = {"scalar", "avx2", "avx512", "amx", "neon"};
+    static const char *const levels[] = {"scalar", "avx2", "avx512", "avx512bf16", "amx", "neon"};
     (void)state;
 
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
@@ -80,7 +81,7 @@ static void names_are_joined_and_never_overrun(void **state)
     (void)state;
 
     auk_cpu_names(out, sizeof out, all_x86);
-    assert_string_equal(out, "scalar avx2 avx512 amx");
+    assert_string_equal(out, "scalar avx2 avx512 avx512bf16 amx");
     auk_cpu_names(out, sizeof out, 0);
     assert_string_equal(out, "");
     for (size_t n = 1; n < 30; n++) {

@@ -50,4 +50,8 @@ static inline unsigned auk_code_at(const uint8_t *codes, size_t i, int bits)
     return v >> at % 8 & ((1u << bits) - 1);
 }
 
+void auk_panel_x_scalar(uint32_t *dst, const float *const *x, size_t n_x, size_t cols,
+                        size_t group);
+auk_panel_fn auk_panel_scalar;
+
 #endif

@@ -16,6 +16,9 @@ float auk_dot_e4m3_avx2(const uint8_t *codes, const float *scale, const float *x
 void auk_dot_tile_avx2(float *y, size_t y_stride, const float *a, size_t rows,
                        const float *const *x, size_t n_x, size_t n);
 
+auk_panel_fn auk_panel_bf16_avx2, auk_panel_u4_avx2, auk_panel_u8_avx2, auk_panel_e2m1_avx2,
+    auk_panel_e4m3_avx2;
+
 void auk_bf16_to_f32_avx2(float *dst, const uint8_t *src, size_t n);
 void auk_f16_to_f32_avx2(float *dst, const uint8_t *src, size_t n);
 void auk_dequant_affine_avx2(float *dst, const uint8_t *codes, const float *scale,

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The definition of a product in bfloat16 precision: one chain of fused multiply-adds per row and
+ * group, the second of a pair first; then the groups one after another. */
+#include "kernel/scalar/scalar.h"
+
+#include "base/half.h"
+#include "kernel/exact_math.h"
+#include "kernel/panel.h"
+
+#include <math.h>
+
+/* Column `col` of the group whose lines begin at w, for row r. */
+static float weight(const auk_panel_shape *s, const uint8_t *w, size_t col, size_t r)
+{
+    size_t per_line = s->type == AUK_P_BF16                          ? 2
+                      : s->type == AUK_P_U4 || s->type == AUK_P_E2M1 ? 8
+                                                                     : 4;
+    size_t in = col % per_line;
+    uint32_t v;
+
+    memcpy(&v, w + col / per_line * AUK_LINE + 4 * r, sizeof v);
+    v = v >> 16 * (in % 2) & 0xFFFFu;
+    switch (s->type) {
+    case AUK_P_BF16:
+        return auk_bf16_to_f32((uint16_t)v);
+    case AUK_P_U4:
+        return (float)(v >> 4 * (in / 2) & 15u);
+    case AUK_P_U8:
+        return (float)(v >> 8 * (in / 2) & 255u);
+    case AUK_P_E2M1:
+        return auk_e2m1_to_f32(v >> 4 * (in / 2) & 15u);
+    case AUK_P_E4M3:
+        break;
+    }
+    return auk_e4m3_to_f32(v >> 8 * (in / 2) & 255u);
+}
+
+/* total after the group that begins at column `at`. */
+static float add_group(float total, const auk_panel_shape *s, const uint8_t *panel, size_t at,
+                       size_t r, const float *x, size_t stride, float sum)
+{
+    size_t g = at / s->group, n = auk_panel_group_cols(s, at);
+    const uint8_t *lines = panel + s->lines_at + g * s->group_bytes;
+    const uint8_t *scale = lines + s->group_bytes - AUK_LINE + 4 * r;
+    float a = 0;
+
+    for (size_t c = 0; c < n; c += 2) {
+        if (c + 1 < n)
+            a = fmaf(weight(s, lines, c + 1, r), x[(c + 1) * stride], a);
+        a = fmaf(weight(s, lines, c, r), x[c * stride], a);
+    }
+    switch (s->type) {
+    case AUK_P_BF16:
+        return total + a;
+    case AUK_P_U4:
+    case AUK_P_U8:
+        total = fmaf(auk_bf16_to_f32((uint16_t)(scale[0] | scale[1] << 8)), a, total);
+        return fmaf(auk_bf16_to_f32((uint16_t)(scale[2] | scale[3] << 8)), sum, total);
+    case AUK_P_E2M1:
+    case AUK_P_E4M3:
+        break;
+    }
+    return fmaf(auk_e8m0_to_f32(panel[g * AUK_PANEL_ROWS + r]), a, total);
+}
+
+/* Floats, [column][n_x], a last one without a partner beside zeros. */
+void auk_panel_x_scalar(uint32_t *dst, const float *const *x, size_t n_x, size_t cols, size_t group)
+{
+    float *out = (float *)(void *)dst, *sums = out + (cols + 1) / 2 * 2 * n_x;
+
+    for (size_t t = 0; t < n_x; t++) {
+        for (size_t c = 0; c < cols; c++)
+            out[c * n_x + t] = auk_panel_flush(x[t][c]);
+        if (cols % 2 == 1)
+            out[cols * n_x + t] = 0;
+        for (size_t c = 0; c < cols; c += group)
+            sums[c / group * n_x + t] =
+                auk_panel_sum(x[t] + c, cols - c < group ? cols - c : group);
+    }
+}
+
+void auk_panel_scalar(float *out, size_t out_stride, const uint8_t *w, size_t n_panels,
+                      const auk_panel_shape *s, const uint32_t *x, size_t n_x)
+{
+    const float *v = (const float *)(const void *)x;
+    const float *sums = auk_panel_sums(x, s->cols, n_x, 2);
+
+    for (size_t p = 0; p < n_panels; p++)
+        for (size_t t = 0; t < n_x; t++)
+            for (size_t r = 0; r < AUK_PANEL_ROWS; r++) {
+                float total = 0;
+                for (size_t c = 0; c < s->cols; c += s->group)
+                    total = add_group(total, s, w + p * s->panel_bytes, c, r, v + c * n_x + t, n_x,
+                                      sums[c / s->group * n_x + t]);
+                out[t * out_stride + p * AUK_PANEL_ROWS + r] = total;
+            }
+}
