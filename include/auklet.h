@@ -115,8 +115,10 @@ typedef enum auk_precision { AUK_PRECISION_BF16, AUK_PRECISION_F32 } auk_precisi
 
 typedef struct auk_engine_options {
     auk_precision precision;
-    int threads;        /* 0: one per processor */
-    unsigned cpu_flags; /* 0: the best this processor has */
+    int threads;               /* 0: one per processor */
+    unsigned cpu_flags;        /* 0: the best this processor has */
+    auk_progress_fn *progress; /* of loading; or NULL */
+    void *progress_ctx;
 } auk_engine_options;
 
 /* Opens a checkpoint folder, bf16 or MLX layout.  Weights are mapped, not copied. */

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _DEFAULT_SOURCE
+#define _DARWIN_C_SOURCE
 #include "base/mem.h"
+
+#include <sys/mman.h>
 
 #include <stdatomic.h>
 
@@ -60,4 +64,26 @@ int auk_try_alloc(void *out, size_t count, size_t size, auk_err *err)
     if (p == NULL)
         return auk_fail(err, AUK_ENOMEM, "cannot allocate %zu x %zu bytes", count, size);
     return AUK_OK;
+}
+
+int auk_large_alloc(void *out, size_t bytes, auk_err *err)
+{
+    void *p =
+        mmap(NULL, bytes > 0 ? bytes : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+
+    if (p == MAP_FAILED) {
+        memset(out, 0, sizeof(void *));
+        return auk_fail(err, AUK_ENOMEM, "cannot allocate %zu bytes", bytes);
+    }
+#ifdef MADV_HUGEPAGE
+    (void)madvise(p, bytes, MADV_HUGEPAGE);
+#endif
+    memcpy(out, &p, sizeof p);
+    return AUK_OK;
+}
+
+void auk_large_free(void *p, size_t bytes)
+{
+    if (p != NULL)
+        munmap(p, bytes > 0 ? bytes : 1);
 }

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/time.h"
+#include "kernel/kernel.h"
 
 #include <math.h>
 #include <signal.h>
@@ -34,6 +35,9 @@ int auk_cli_cpu(unsigned *out, const auk_common *common, auk_err *err)
 
     if (rc == AUK_OK && common->cpu != NULL)
         rc = auk_cpu_limit(out, *out, auk_str_of(common->cpu), err);
+    const char *forced = getenv("AUK_CPU");
+    if (rc == AUK_OK && common->cpu == NULL && (forced == NULL || *forced == 0))
+        *out = auk_kernel_choose(*out);
     return rc;
 }
 

@@ -10,6 +10,12 @@
 #include "model/model.h"
 #include "text/text.h"
 
+/* ---- synthetic models ---------------------------------------------------------------------- */
+
+/* An engine on auk_model_synthetic_shapes(kind, layers): no text, only numbers; bf16 precision. */
+AUK_MUST_CHECK int auk_engine_open_synthetic(auk_engine **out, const char *kind, int layers,
+                                             const auk_engine_options *opts, auk_err *err);
+
 /* ---- parts of an engine ------------------------------------------------------------------- */
 
 /* All borrowed from the engine.  The tokenizer is opened when first asked for: a folder of weights
@@ -24,6 +30,13 @@ bool auk_engine_is_end(auk_engine *e, int32_t id);
 
 /* Bytes a session of ctx positions takes: KV cache, activations, scores. */
 uint64_t auk_session_bytes(const auk_engine *e, int ctx);
+
+/* Makes the session hold n positions of drawn keys and values and ids 0: for measuring at a depth.
+ * What is fed afterwards is nonsense. */
+AUK_MUST_CHECK int auk_session_pretend(auk_session *s, int n, auk_err *err);
+
+/* The session holds its first n positions, whatever its windows have lost: for measuring. */
+void auk_session_rewind(auk_session *s, int n);
 
 /* Feeds ids and gives the logits of every one: rows(ctx, first, logits, n) is called with n rows
  * of vocab floats for positions first, first + 1 ...  A failure of rows ends the feed. */

@@ -6,33 +6,67 @@
 #define MAX_ROWS 256 /* rows of one pass: enough to use each dequantized weight many times */
 #define HEAD_ROWS 32 /* rows of logits at a time: 32 MB at a vocabulary of 262,144 */
 
-static int open_parts(auk_engine *e, const char *dir, const auk_engine_options *opts, auk_err *err)
+static int open_kernel(auk_engine *e, const auk_engine_options *opts, auk_err *err)
 {
     unsigned flags = opts->cpu_flags;
+    const char *forced = getenv("AUK_CPU");
     int rc = flags == 0 ? auk_cpu_default(&flags, err) : AUK_OK;
 
     if (rc < 0)
         return rc;
+    if (opts->cpu_flags == 0 && (forced == NULL || *forced == 0))
+        flags = auk_kernel_choose(flags);
     auk_kernel_init(&e->kernel, flags);
     e->precision = opts->precision;
+    e->pool = auk_pool_new(opts->threads);
+    return AUK_OK;
+}
+
+static int open_parts(auk_engine *e, const char *dir, const auk_engine_options *opts, auk_err *err)
+{
     e->dir = auk_strndup(dir, strlen(dir));
-    rc = auk_model_open(&e->model, dir, err);
+    int rc = open_kernel(e, opts, err);
     if (rc == AUK_OK)
-        e->pool = auk_pool_new(opts->threads);
+        rc = auk_model_open(&e->model, dir, err);
+    if (rc == AUK_OK && e->precision == AUK_PRECISION_BF16)
+        rc = auk_model_pack(e->model, e->pool, opts->progress, opts->progress_ctx, err);
+    return rc;
+}
+
+static int open_synthetic(auk_engine *e, const char *kind, int layers,
+                          const auk_engine_options *opts, auk_err *err)
+{
+    e->dir = auk_strndup(kind, strlen(kind));
+    int rc = open_kernel(e, opts, err);
+    if (rc == AUK_OK && e->precision != AUK_PRECISION_BF16)
+        rc = auk_fail(err, AUK_EINVAL, "a synthetic model has panels only: bf16 precision");
+    if (rc == AUK_OK)
+        rc = auk_model_synthetic_shapes(&e->model, kind, layers, err);
+    if (rc == AUK_OK)
+        rc = auk_model_synthetic_fill(e->model, e->pool, opts->progress, opts->progress_ctx, err);
     return rc;
 }
 
 int auk_engine_open(auk_engine **out, const char *dir, const auk_engine_options *opts, auk_err *err)
 {
     auk_engine *e = auk_alloc(sizeof *e);
-
-    *out = NULL;
     int rc = open_parts(e, dir, opts, err);
-    if (rc == AUK_OK) {
-        *out = e;
-        e = NULL;
-    }
-    auk_engine_close(e);
+
+    *out = rc == AUK_OK ? e : NULL;
+    if (rc < 0)
+        auk_engine_close(e);
+    return rc;
+}
+
+int auk_engine_open_synthetic(auk_engine **out, const char *kind, int layers,
+                              const auk_engine_options *opts, auk_err *err)
+{
+    auk_engine *e = auk_alloc(sizeof *e);
+    int rc = open_synthetic(e, kind, layers, opts, err);
+
+    *out = rc == AUK_OK ? e : NULL;
+    if (rc < 0)
+        auk_engine_close(e);
     return rc;
 }
 
@@ -169,6 +203,22 @@ int auk_session_length(const auk_session *s)
 void auk_session_clear(auk_session *s)
 {
     s->n = 0;
+}
+
+void auk_session_rewind(auk_session *s, int n)
+{
+    s->n = n < s->n ? n : s->n;
+}
+
+int auk_session_pretend(auk_session *s, int n, auk_err *err)
+{
+    if (n < 0 || n > s->ctx)
+        return auk_fail(err, AUK_EINVAL, "%d positions do not fit a context of %d", n, s->ctx);
+    for (int i = 0; i < s->engine->model->hp.n_layers; i++)
+        auk_kv_layer_draw(&s->kv[i], &s->engine->model->hp);
+    memset(s->ids, 0, (size_t)n * sizeof *s->ids);
+    s->n = n;
+    return AUK_OK;
 }
 
 static int check_ids(const auk_session *s, const int32_t *ids, size_t n, auk_err *err)

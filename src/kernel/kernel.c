@@ -14,6 +14,7 @@ void auk_kernel_init_scalar(auk_kernel *k)
         .dot_e2m1 = auk_dot_e2m1_scalar,
         .dot_e4m3 = auk_dot_e4m3_scalar,
         .dot_tile = auk_dot_tile_scalar,
+        .peak = auk_peak_scalar,
         .panel_x = auk_panel_x_scalar,
         .panel_bf16 = auk_panel_scalar,
         .panel_u4 = auk_panel_scalar,
@@ -52,15 +53,16 @@ static const struct {
     {                                                                                              \
 #name, offsetof(auk_kernel, name)                                                          \
     }
-    SLOT(dot_f32),      SLOT(dot_bf16),        SLOT(dot_affine),
-    SLOT(dot_e2m1),     SLOT(dot_e4m3),        SLOT(dot_tile),
-    SLOT(panel_x),      SLOT(panel_bf16),      SLOT(panel_u4),
-    SLOT(panel_u8),     SLOT(panel_e2m1),      SLOT(panel_e4m3),
-    SLOT(bf16_to_f32),  SLOT(f16_to_f32),      SLOT(dequant_affine),
-    SLOT(dequant_e2m1), SLOT(dequant_e4m3),    SLOT(f32_to_bf16),
-    SLOT(round_bf16),   SLOT(axpy_f32),        SLOT(axpy_bf16),
-    SLOT(silu),         SLOT(softmax),         SLOT(argmax),
-    SLOT(finite_bf16),  SLOT(quantize_affine), SLOT(quantize_fp),
+    SLOT(dot_f32),        SLOT(dot_bf16),     SLOT(dot_affine),
+    SLOT(dot_e2m1),       SLOT(dot_e4m3),     SLOT(dot_tile),
+    SLOT(panel_x),        SLOT(panel_bf16),   SLOT(panel_u4),
+    SLOT(panel_u8),       SLOT(panel_e2m1),   SLOT(panel_e4m3),
+    SLOT(peak),           SLOT(bf16_to_f32),  SLOT(f16_to_f32),
+    SLOT(dequant_affine), SLOT(dequant_e2m1), SLOT(dequant_e4m3),
+    SLOT(f32_to_bf16),    SLOT(round_bf16),   SLOT(axpy_f32),
+    SLOT(axpy_bf16),      SLOT(silu),         SLOT(softmax),
+    SLOT(argmax),         SLOT(finite_bf16),  SLOT(quantize_affine),
+    SLOT(quantize_fp),
 #undef SLOT
 };
 #define N_SLOTS (sizeof slots / sizeof *slots)

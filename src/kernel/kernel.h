@@ -89,6 +89,10 @@ typedef struct auk_kernel {
     void (*panel_x)(uint32_t *dst, const float *const *x, size_t n_x, size_t cols, size_t group);
     auk_panel_fn *panel_bf16, *panel_u4, *panel_u8, *panel_e2m1, *panel_e4m3;
 
+    /* Multiplies and adds in registers n times, with the instruction of this table's panels;
+     * returns the operations done, a multiply-add being 2: what a benchmark divides by. */
+    double (*peak)(size_t n);
+
     /* The same weights as floats.  dot_X(w, x) is dot_f32(dequant_X(w), x), to the bit. */
     void (*bf16_to_f32)(float *dst, const uint8_t *src, size_t n);
     void (*f16_to_f32)(float *dst, const uint8_t *src, size_t n);
@@ -128,6 +132,11 @@ typedef struct auk_kernel {
 
 /* Fills every slot with the reference, then lets each allowed level replace what it improves. */
 void auk_kernel_init(auk_kernel *k, unsigned cpu_flags);
+
+/* What is left of the processor's flags after less than a millisecond of measuring: vdpbf16ps runs
+ * at twice the rate of float products on some processors and at half of it on others.  Also a check
+ * that it rounds as it should.  For flags that were detected, not for those that were asked for. */
+unsigned auk_kernel_choose(unsigned flags);
 
 /* 1 / (1 + exp(-x)) with the exp of the slots. */
 float auk_kernel_sigmoid(float x);
@@ -192,6 +201,9 @@ size_t auk_panel_x_words(size_t cols, size_t group, size_t n_x);
 /* Panel p of m's rows; rows beyond the last are zeros.  dst is on a cache line. */
 void auk_panel_pack(uint8_t *dst, const auk_mat *m, const auk_panel_shape *s, size_t p);
 
+/* Row `row` of what auk_panel_pack made, as cols floats: the file's weights, dequantized. */
+void auk_panel_row(float *dst, const uint8_t *panels, const auk_panel_shape *s, size_t row);
+
 auk_panel_fn *auk_panel_dot(const auk_kernel *k, auk_panel_type type);
 
 /* Bytes of codes, scales and biases of one row: what a decode step reads for it. */
@@ -232,7 +244,8 @@ AUK_MUST_CHECK int auk_work_init(auk_work *w, const auk_kernel *k, auk_pool *poo
 void auk_work_release(auk_work *w);
 size_t auk_work_bytes(int threads, size_t max_cols, size_t max_x);
 
-/* Row `row` as cols floats; m->cols is at most the work's max_cols. */
+/* Row `row` as cols floats, from the codes or, where there are none, from the panels; m->cols is at
+ * most the work's max_cols. */
 void auk_mat_row(const auk_work *w, float *dst, const auk_mat *m, size_t row);
 
 /* Runs all products in one pass over the pool.  Every result is the same for any number of

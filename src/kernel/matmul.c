@@ -120,7 +120,12 @@ static float *tile_of(const auk_work *w)
 
 void auk_mat_row(const auk_work *w, float *dst, const auk_mat *m, size_t row)
 {
-    dequant_row(dst, tile_of(w) + TILE_ROWS * m->cols, w->k, m, row);
+    auk_panel_shape s;
+
+    if (m->codes == NULL && auk_panel_shape_of(&s, m))
+        auk_panel_row(dst, m->panels, &s, row);
+    else
+        dequant_row(dst, tile_of(w) + TILE_ROWS * m->cols, w->k, m, row);
 }
 
 static const float *row_of_x(const auk_matmul *job, size_t t)

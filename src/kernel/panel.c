@@ -2,8 +2,6 @@
 /* From a file's rows to panels. */
 #include "kernel/panel.h"
 
-#include "base/half.h"
-
 static auk_panel_shape shape(auk_panel_type type, size_t cols, size_t group, size_t lines,
                              size_t scale_bytes)
 {
@@ -162,5 +160,27 @@ void auk_panel_pack(uint8_t *dst, const auk_mat *m, const auk_panel_shape *s, si
             pack_scales(lines + words * AUK_LINE, m, first, rows, g);
         for (size_t r = 0; r < rows && s->lines_at > 0; r++)
             dst[g * AUK_PANEL_ROWS + r] = m->scales[(first + r) * m->scale_row_bytes + g];
+    }
+}
+
+void auk_panel_row(float *dst, const uint8_t *panels, const auk_panel_shape *s, size_t row)
+{
+    const uint8_t *panel = panels + row / AUK_PANEL_ROWS * s->panel_bytes;
+    size_t r = row % AUK_PANEL_ROWS;
+
+    for (size_t c = 0, g = 0; c < s->cols; c += s->group, g++) {
+        const uint8_t *lines = panel + s->lines_at + g * s->group_bytes;
+        const uint8_t *sb = lines + s->group_bytes - AUK_LINE + 4 * r;
+        float scale = 1, bias = 0;
+        if (s->type == AUK_P_U4 || s->type == AUK_P_U8) {
+            scale = auk_bf16_to_f32((uint16_t)(sb[0] | sb[1] << 8));
+            bias = auk_bf16_to_f32((uint16_t)(sb[2] | sb[3] << 8));
+        } else if (s->type != AUK_P_BF16) {
+            scale = auk_e8m0_to_f32(panel[g * AUK_PANEL_ROWS + r]);
+        }
+        for (size_t i = 0; i < auk_panel_group_cols(s, c); i++) {
+            float v = auk_panel_weight(s, lines, i, r) * scale;
+            dst[c + i] = bias == 0 ? v : v + bias;
+        }
     }
 }

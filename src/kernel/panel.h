@@ -12,6 +12,8 @@
 #ifndef AUK_KERNEL_PANEL_H
 #define AUK_KERNEL_PANEL_H
 
+#include "base/half.h"
+#include "kernel/exact_math.h"
 #include "kernel/kernel.h"
 
 #define AUK_LINE 64
@@ -28,6 +30,33 @@ static inline float auk_panel_flush(float v)
 static inline size_t auk_panel_group_cols(const auk_panel_shape *s, size_t at)
 {
     return s->cols - at < s->group ? s->cols - at : s->group;
+}
+
+/* Column `col` of the group whose lines begin at w, for row r. */
+static inline float auk_panel_weight(const auk_panel_shape *s, const uint8_t *w, size_t col,
+                                     size_t r)
+{
+    size_t per_line = s->type == AUK_P_BF16                          ? 2
+                      : s->type == AUK_P_U4 || s->type == AUK_P_E2M1 ? 8
+                                                                     : 4;
+    size_t in = col % per_line;
+    uint32_t v;
+
+    memcpy(&v, w + col / per_line * AUK_LINE + 4 * r, sizeof v);
+    v = v >> 16 * (in % 2) & 0xFFFFu;
+    switch (s->type) {
+    case AUK_P_BF16:
+        return auk_bf16_to_f32((uint16_t)v);
+    case AUK_P_U4:
+        return (float)(v >> 4 * (in / 2) & 15u);
+    case AUK_P_U8:
+        return (float)(v >> 8 * (in / 2) & 255u);
+    case AUK_P_E2M1:
+        return auk_e2m1_to_f32(v >> 4 * (in / 2) & 15u);
+    case AUK_P_E4M3:
+        break;
+    }
+    return auk_e4m3_to_f32(v >> 8 * (in / 2) & 255u);
 }
 
 /* The sum of n <= group values, n any number, group a multiple of 16: 16 lanes, then a fold. */

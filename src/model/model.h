@@ -53,14 +53,16 @@ typedef struct auk_layer {
 
 typedef struct auk_model {
     auk_hparams hp;
-    auk_checkpoint *ck; /* owned; the maps every auk_mat points into */
+    auk_checkpoint *ck; /* owned; the maps every auk_mat points into; NULL: synthetic */
     auk_quant_config quant;
     auk_layer *layers;     /* owned */
     auk_mat embed, head;   /* the same matrix when tied */
     float *norms;          /* owned; n_layers + 1 rows of hidden, the last is the final norm */
     size_t max_cols;       /* of any matrix */
     uint64_t weight_bytes; /* tensor data of the folder */
-    bool *used;            /* owned; tensors something asked for; scratch of opening */
+    uint8_t *panel_memory; /* owned; panel_bytes of it, what the matrices' panels point into */
+    size_t panel_bytes;
+    bool *used; /* owned; tensors something asked for; scratch of opening */
 } auk_model;
 
 /* Opens a model folder: bf16 in the released per-expert or the fused layout, or MLX layout with or
@@ -68,10 +70,30 @@ typedef struct auk_model {
 AUK_MUST_CHECK int auk_model_open(auk_model **out, const char *dir, auk_err *err);
 void auk_model_close(auk_model *m);
 
+/* Copies every matrix that can be panels into memory of its own and lets go of the mapped pages:
+ * what bf16 precision then reads.  A model without panels gives the same results, slower. */
+AUK_MUST_CHECK int auk_model_pack(auk_model *m, auk_pool *pool, auk_progress_fn *progress,
+                                  void *progress_ctx, auk_err *err);
+/* Bytes auk_model_pack takes. */
+uint64_t auk_model_panel_bytes(const auk_model *m);
+
+/* A model of North's shapes with drawn weights, the same on every machine, for measuring: first
+ * only its shapes, then its panels.  kind: "4bit" (attention and router bf16), "8bit", "all4",
+ * "mixed_4_8", "mxfp4", "mxfp8", "bf16"; layers 0: all 49. */
+AUK_MUST_CHECK int auk_model_synthetic_shapes(auk_model **out, const char *kind, int layers,
+                                              auk_err *err);
+AUK_MUST_CHECK int auk_model_synthetic_fill(auk_model *m, auk_pool *pool, auk_progress_fn *progress,
+                                            void *progress_ctx, auk_err *err);
+const char *auk_model_synthetic_name(size_t i); /* NULL after the last */
+
 /* "bf16", "4-bit affine g64", "mixed affine 4/8 g64" ...: the formats of the linear layers. */
 void auk_model_describe(char *out, size_t n, const auk_model *m);
 
-/* Bytes of weights a decode step of one token reads. */
+/* Bytes of weights a decode step of one token reads, and their parts. */
+typedef struct auk_model_parts {
+    uint64_t attention, experts, dense, router, head;
+} auk_model_parts;
+auk_model_parts auk_model_parts_per_token(const auk_model *m);
 uint64_t auk_model_bytes_per_token(const auk_model *m);
 
 /* Lets go of the layer's mapped pages; -1 for the embedding and the head. */
@@ -89,6 +111,12 @@ typedef struct auk_kv_layer {
 AUK_MUST_CHECK int auk_kv_layer_init(auk_kv_layer *kv, const auk_hparams *hp, int layer, int ctx,
                                      auk_precision precision, auk_err *err);
 void auk_kv_layer_release(auk_kv_layer *kv);
+
+/* Fills the cache with drawn values: for measuring at a depth without computing it. */
+void auk_kv_layer_draw(auk_kv_layer *kv, const auk_hparams *hp);
+
+/* Bytes that one position's attention reads when `depth` positions are there. */
+uint64_t auk_kv_read_bytes(const auk_hparams *hp, int depth, auk_precision precision);
 
 /* Bytes of all layers' caches for ctx positions: 2 * kv heads * head_dim * item per position, ctx
  * positions in full layers and min(ctx, window) in sliding ones. */

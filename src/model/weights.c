@@ -393,6 +393,7 @@ void auk_model_close(auk_model *m)
     free(m->layers);
     free(m->norms);
     free(m->used);
+    auk_large_free(m->panel_memory, m->panel_bytes);
     auk_checkpoint_close(m->ck);
     auk_quant_config_release(&m->quant);
     auk_hparams_release(&m->hp);
@@ -437,21 +438,30 @@ static uint64_t mat_bytes(const auk_mat *m)
     return (uint64_t)m->rows * auk_mat_bytes_per_row(m);
 }
 
-uint64_t auk_model_bytes_per_token(const auk_model *m)
+auk_model_parts auk_model_parts_per_token(const auk_model *m)
 {
-    uint64_t sum = mat_bytes(&m->head) + auk_mat_bytes_per_row(&m->embed);
+    auk_model_parts p = {.head = mat_bytes(&m->head) + auk_mat_bytes_per_row(&m->embed)};
 
     for (int i = 0; i < m->hp.n_layers; i++) {
         const auk_layer *l = &m->layers[i];
-        sum += mat_bytes(&l->q) + mat_bytes(&l->k) + mat_bytes(&l->v) + mat_bytes(&l->o);
-        if (l->sparse)
-            sum += mat_bytes(&l->router) +
-                   (uint64_t)m->hp.top_k * (mat_bytes(&l->e_gate[0]) + mat_bytes(&l->e_up[0]) +
-                                            mat_bytes(&l->e_down[0]));
-        else
-            sum += mat_bytes(&l->gate) + mat_bytes(&l->up) + mat_bytes(&l->down);
+        p.attention += mat_bytes(&l->q) + mat_bytes(&l->k) + mat_bytes(&l->v) + mat_bytes(&l->o);
+        if (l->sparse) {
+            p.router += mat_bytes(&l->router);
+            p.experts +=
+                (uint64_t)m->hp.top_k *
+                (mat_bytes(&l->e_gate[0]) + mat_bytes(&l->e_up[0]) + mat_bytes(&l->e_down[0]));
+        } else {
+            p.dense += mat_bytes(&l->gate) + mat_bytes(&l->up) + mat_bytes(&l->down);
+        }
     }
-    return sum;
+    return p;
+}
+
+uint64_t auk_model_bytes_per_token(const auk_model *m)
+{
+    auk_model_parts p = auk_model_parts_per_token(m);
+
+    return p.attention + p.experts + p.dense + p.router + p.head;
 }
 
 void auk_model_drop_layer(const auk_model *m, int layer)

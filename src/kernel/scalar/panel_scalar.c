@@ -3,37 +3,9 @@
  * group, the second of a pair first; then the groups one after another. */
 #include "kernel/scalar/scalar.h"
 
-#include "base/half.h"
-#include "kernel/exact_math.h"
 #include "kernel/panel.h"
 
 #include <math.h>
-
-/* Column `col` of the group whose lines begin at w, for row r. */
-static float weight(const auk_panel_shape *s, const uint8_t *w, size_t col, size_t r)
-{
-    size_t per_line = s->type == AUK_P_BF16                          ? 2
-                      : s->type == AUK_P_U4 || s->type == AUK_P_E2M1 ? 8
-                                                                     : 4;
-    size_t in = col % per_line;
-    uint32_t v;
-
-    memcpy(&v, w + col / per_line * AUK_LINE + 4 * r, sizeof v);
-    v = v >> 16 * (in % 2) & 0xFFFFu;
-    switch (s->type) {
-    case AUK_P_BF16:
-        return auk_bf16_to_f32((uint16_t)v);
-    case AUK_P_U4:
-        return (float)(v >> 4 * (in / 2) & 15u);
-    case AUK_P_U8:
-        return (float)(v >> 8 * (in / 2) & 255u);
-    case AUK_P_E2M1:
-        return auk_e2m1_to_f32(v >> 4 * (in / 2) & 15u);
-    case AUK_P_E4M3:
-        break;
-    }
-    return auk_e4m3_to_f32(v >> 8 * (in / 2) & 255u);
-}
 
 /* total after the group that begins at column `at`. */
 static float add_group(float total, const auk_panel_shape *s, const uint8_t *panel, size_t at,
@@ -46,8 +18,8 @@ static float add_group(float total, const auk_panel_shape *s, const uint8_t *pan
 
     for (size_t c = 0; c < n; c += 2) {
         if (c + 1 < n)
-            a = fmaf(weight(s, lines, c + 1, r), x[(c + 1) * stride], a);
-        a = fmaf(weight(s, lines, c, r), x[c * stride], a);
+            a = fmaf(auk_panel_weight(s, lines, c + 1, r), x[(c + 1) * stride], a);
+        a = fmaf(auk_panel_weight(s, lines, c, r), x[c * stride], a);
     }
     switch (s->type) {
     case AUK_P_BF16:
@@ -94,4 +66,17 @@ void auk_panel_scalar(float *out, size_t out_stride, const uint8_t *w, size_t n_
                                       sums[c / s->group * n_x + t]);
                 out[t * out_stride + p * AUK_PANEL_ROWS + r] = total;
             }
+}
+
+double auk_peak_scalar(size_t n)
+{
+    volatile float keep;
+    float a[8] = {0};
+
+    for (size_t i = 0; i < n; i++)
+        for (int j = 0; j < 8; j++)
+            a[j] = fmaf(a[j], 0.5f, 1.0f);
+    keep = a[0] + a[1] + a[2] + a[3] + a[4] + a[5] + a[6] + a[7];
+    (void)keep;
+    return 16.0 * (double)n;
 }

@@ -53,5 +53,6 @@ static inline unsigned auk_code_at(const uint8_t *codes, size_t i, int bits)
 void auk_panel_x_scalar(uint32_t *dst, const float *const *x, size_t n_x, size_t cols,
                         size_t group);
 auk_panel_fn auk_panel_scalar;
+double auk_peak_scalar(size_t n);
 
 #endif

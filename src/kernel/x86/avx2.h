@@ -18,6 +18,7 @@ void auk_dot_tile_avx2(float *y, size_t y_stride, const float *a, size_t rows,
 
 auk_panel_fn auk_panel_bf16_avx2, auk_panel_u4_avx2, auk_panel_u8_avx2, auk_panel_e2m1_avx2,
     auk_panel_e4m3_avx2;
+double auk_peak_avx2(size_t n);
 
 void auk_bf16_to_f32_avx2(float *dst, const uint8_t *src, size_t n);
 void auk_f16_to_f32_avx2(float *dst, const uint8_t *src, size_t n);

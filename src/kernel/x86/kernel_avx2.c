@@ -12,6 +12,7 @@ void auk_kernel_init_avx2(auk_kernel *k)
     k->dot_e2m1 = auk_dot_e2m1_avx2;
     k->dot_e4m3 = auk_dot_e4m3_avx2;
     k->dot_tile = auk_dot_tile_avx2;
+    k->peak = auk_peak_avx2;
     k->panel_bf16 = auk_panel_bf16_avx2;
     k->panel_u4 = auk_panel_u4_avx2;
     k->panel_u8 = auk_panel_u8_avx2;

@@ -4,6 +4,7 @@
 
 void auk_kernel_init_avx512(auk_kernel *k)
 {
+    k->peak = auk_peak_avx512;
     k->panel_bf16 = auk_panel_bf16_avx512;
     k->panel_u4 = auk_panel_u4_avx512;
     k->panel_u8 = auk_panel_u8_avx512;
@@ -13,6 +14,7 @@ void auk_kernel_init_avx512(auk_kernel *k)
 
 void auk_kernel_init_avx512bf16(auk_kernel *k)
 {
+    k->peak = auk_peak_avx512bf16;
     k->panel_x = auk_panel_x_avx512bf16;
     k->panel_bf16 = auk_panel_bf16_avx512bf16;
     k->panel_u4 = auk_panel_u4_avx512bf16;

@@ -163,3 +163,21 @@ PANEL_ALL(auk_panel_u4_avx2, AUK_P_U4)
 PANEL_ALL(auk_panel_u8_avx2, AUK_P_U8)
 PANEL_ALL(auk_panel_e2m1_avx2, AUK_P_E2M1)
 PANEL_ALL(auk_panel_e4m3_avx2, AUK_P_E4M3)
+
+double auk_peak_avx2(size_t n)
+{
+    __m256 a[12], half = _mm256_set1_ps(0.5f), sum = half;
+    volatile float keep;
+
+    for (int j = 0; j < 12; j++)
+        a[j] = _mm256_set1_ps((float)j);
+    for (size_t i = 0; i < n; i++)
+#pragma GCC unroll 12
+        for (int j = 0; j < 12; j++)
+            a[j] = _mm256_fmadd_ps(a[j], half, half);
+    for (int j = 0; j < 12; j++)
+        sum = _mm256_add_ps(sum, a[j]);
+    keep = _mm256_cvtss_f32(sum);
+    (void)keep;
+    return 12 * 8 * 2 * (double)n;
+}

@@ -12,3 +12,8 @@ PANEL_ALL(auk_panel_u4_avx512, AUK_P_U4)
 PANEL_ALL(auk_panel_u8_avx512, AUK_P_U8)
 PANEL_ALL(auk_panel_e2m1_avx512, AUK_P_E2M1)
 PANEL_ALL(auk_panel_e4m3_avx512, AUK_P_E4M3)
+
+double auk_peak_avx512(size_t n)
+{
+    return peak(n);
+}

@@ -178,6 +178,29 @@ INLINE void run_panels(float *out, size_t out_stride, const uint8_t *w, size_t n
     }
 }
 
+/* Twelve chains: more than the latency of one needs. */
+INLINE double peak(size_t n)
+{
+    __m512 a[12], half = _mm512_set1_ps(0.5f), sum = half;
+    volatile float keep;
+
+    for (int j = 0; j < 12; j++)
+        a[j] = _mm512_set1_ps((float)j);
+    for (size_t i = 0; i < n; i++)
+#pragma GCC unroll 12
+        for (int j = 0; j < 12; j++)
+#ifdef __AVX512BF16__
+            a[j] = _mm512_dpbf16_ps(a[j], (__m512bh)half, (__m512bh)half);
+#else
+            a[j] = _mm512_fmadd_ps(a[j], half, half);
+#endif
+    for (int j = 0; j < 12; j++)
+        sum = _mm512_add_ps(sum, a[j]);
+    keep = _mm512_cvtss_f32(sum);
+    (void)keep;
+    return 12 * 16 * 2 * (X_WORDS == 1 ? 2 : 1) * (double)n;
+}
+
 /* One function per format and number of x, of its own so that its loops keep their registers. */
 #define PANEL_ONE(name, type, n)                                                                   \
     __attribute__((noinline)) static void name##_##n(float *out, size_t out_stride,                \

@@ -53,3 +53,8 @@ void auk_panel_x_avx512bf16(uint32_t *dst, const float *const *x, size_t n_x, si
                 auk_panel_sum(x[t] + c, cols - c < group ? cols - c : group);
     }
 }
+
+double auk_peak_avx512bf16(size_t n)
+{
+    return peak(n);
+}
