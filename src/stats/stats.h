@@ -20,6 +20,8 @@
 #define AUK_STATS_STATS_H
 
 #include "base/buf.h"
+#include "stats/ladder.h"
+#include "stats/latency.h"
 
 #define AUK_STATS_MAX_COUNT 1000000000u
 
