@@ -23,7 +23,8 @@ static const struct {
     {&auk_cmd_version, STAGES},  {&auk_cmd_stats, KNOW},        {&auk_cmd_mt19937, STAGES},
     {&auk_cmd_extract, STAGES},  {&auk_cmd_sandbox, STAGES},    {&auk_cmd_eval, KNOW},
     {&auk_cmd_ledger, KNOW},     {&auk_cmd_report, KNOW},       {&auk_cmd_card, KNOW},
-    {&auk_cmd_patch, STAGES},    {&auk_cmd_bench, USE},
+    {&auk_cmd_patch, STAGES},    {&auk_cmd_bench, USE},         {&auk_cmd_inspect, KNOW},
+    {&auk_cmd_audit, KNOW},
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
 

@@ -76,13 +76,13 @@ auk_inspect_options auk_inspect_defaults(void); /* 512 and 128 tokens, 3 runs, p
  * A run that fails is an item with its failure; a target whose runs all fail is a failure. */
 AUK_MUST_CHECK int auk_inspect(auk_client *c, const auk_inspect_options *opts, auk_err *err);
 
-/* Memory of a loaded model at a context: bytes of the weights as mapped, and of one session at
- * ctx positions.  Walks auk_session_bytes to the largest context that fits into available_bytes
- * beside the weights; 0 when none does.  Returns an object with weights_bytes, context_tokens,
- * session_bytes, peak_bytes, ceiling_tokens (what the model allows), ceiling_peak_bytes,
- * available_bytes, out_of_memory_tokens (the first context that does not fit; null: all fit),
- * rss_bytes. */
-json_t *auk_inspect_memory(auk_engine *e, const char *folder, int ctx, uint64_t available_bytes);
+/* Memory of the folder's model at a context: its weights as mapped, and one session of ctx
+ * positions, as the engine itself would take them.  Returns an object with weights_bytes,
+ * context_tokens, session_bytes, peak_bytes, ceiling_tokens (what the model allows),
+ * ceiling_peak_bytes, available_bytes, fits_tokens (the largest context that fits beside the
+ * weights; 0: none), out_of_memory_tokens (the first that does not; null: all fit). */
+AUK_MUST_CHECK int auk_inspect_memory(json_t **out, const char *folder, int ctx,
+                                      uint64_t available_bytes, auk_err *err);
 
 /* ---- audit -------------------------------------------------------------------------------- */
 

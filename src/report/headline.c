@@ -16,6 +16,8 @@ static const struct {
     {"compare/1", "compare", auk_rule_compare},
     {"quantize/1", "quantize", auk_rule_quantize},
     {"bench/1", "bench", auk_rule_bench},
+    {"inspect/1", "inspect", auk_rule_inspect},
+    {"audit/1", "audit", auk_rule_audit},
     {"items/1", NULL, auk_rule_items},
 };
 
