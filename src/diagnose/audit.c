@@ -14,7 +14,7 @@
 #define LONG_ANSWER 2048 /* of a model that thinks */
 #define UNKNOWN_WINDOW 8192
 #define MOST_ADDED 12    /* cells of a bisection */
-#define ROW_OF_ERRORS 4  /* samples that fail one after the other: the server is gone */
+#define ROW_OF_ERRORS 3  /* samples that fail one after the other: the server is gone */
 #define SHOWN_BYTES 2000 /* of an answer, in its item */
 #define NOT_ASKED AUK_N_AUDIT_STATES
 
@@ -73,7 +73,7 @@ static void note(const audit *a, const char *fmt, ...)
 static void give_up(audit *a, const char *why, const char *detail)
 {
     if (!a->stop)
-        snprintf(a->out->why, sizeof a->out->why, "%.100s%s%.50s", why, *detail ? ": " : "",
+        snprintf(a->out->why, sizeof a->out->why, "%.100s%s%.200s", why, *detail ? ": " : "",
                  detail);
     a->stop = true;
 }
@@ -98,7 +98,7 @@ static void on_retry(void *ctx, const auk_reply *failed, const char *why, uint64
 }
 
 /* A failure of the server is in the reply; only a stop is a failure of ours. */
-static int ask(audit *a, auk_reply *r, char why[160], const auk_sheet *s, int q, auk_err *err)
+static int ask(audit *a, auk_reply *r, char why[320], const auk_sheet *s, int q, auk_err *err)
 {
     json_t *messages = auk_sheet_messages(s, q), *tools = auk_sheet_tools(s);
     auk_chat chat = auk_chat_defaults();
@@ -119,7 +119,7 @@ static int ask(audit *a, auk_reply *r, char why[160], const auk_sheet *s, int q,
     why[0] = 0;
     int rc = auk_client_chat_retry(r, a->c, &chat, &retry, &e);
     if (rc < 0)
-        snprintf(why, 160, "%.150s", e.msg);
+        snprintf(why, 320, "%.300s", e.msg);
     json_decref(messages);
     json_decref(tools);
     if (rc == AUK_ECANCEL || r->failure.kind == AUK_FAILURE_CANCELLED)
@@ -281,10 +281,14 @@ static outcome run_sample(audit *a, cell *c, auk_sheet *s, int q, bool *fresh, a
 {
     int at = s->sheet * a->per_sheet + q, rc = AUK_OK;
     const json_t *old = auk_audit_log_find(&a->log, kind_name(c->kind), c->rung, s->sheet, q);
-    char why[160];
+    char why[320];
     auk_reply r;
 
-    if (old != NULL) {
+    if (old != NULL) { /* the sheet's other questions get the same text as before */
+        s->sentences = (uint64_t)json_integer_value(json_object_get(old, "sentences"));
+        if (json_is_real(json_object_get(old, "bytes_per_token")))
+            a->sizer.bytes_per_token = json_real_value(json_object_get(old, "bytes_per_token"));
+        *fresh = false;
         count(a, c, old, at, true);
         return put_item(a, old, err) < 0 ? HALT : DONE;
     }
@@ -307,6 +311,9 @@ static outcome run_sample(audit *a, cell *c, auk_sheet *s, int q, bool *fresh, a
     outcome o = rc < 0 ? HALT : no_room(a, c, &r) ? SKIP : DONE;
     if (o == DONE) {
         json_t *item = sample_item(c, s, q, auk_sheet_score(s, q, &r), &r, why);
+        json_object_set_new(item, "sentences", json_integer((json_int_t)s->sentences));
+        if (a->sizer.tokenizer == NULL)
+            json_object_set_new(item, "bytes_per_token", json_real(a->sizer.bytes_per_token));
         count(a, c, item, at, false);
         rc = auk_audit_log_add(&a->log, item, err);
         if (rc == AUK_OK)
@@ -436,10 +443,12 @@ static int measure_pace(audit *a, auk_err *err)
 {
     auk_sheet s = {
         .seed = auk_now_ns(), .kind = AUK_AUDIT_RETRIEVAL, .questions = 5, .sentences = 20};
-    char why[160];
+    int64_t window = a->out->window_tok;
+    char why[320];
     auk_reply r[2];
     double first[2], answer = 0;
-    int rc = AUK_OK, n = 0;
+    int n = 0;
+    int rc = fit(&s.sentences, a, s, window >= 0 && window < 1400 ? window / 2 : 700, err);
 
     for (; n < 2 && rc == AUK_OK; n++) {
         rc = ask(a, &r[n], why, &s, n, err);
@@ -566,8 +575,8 @@ static void say_plan(const audit *a)
              a->plan.n_skipped, a->plan.skipped[a->plan.n_skipped - 1]);
     if (auk_ladder_samples(&need, a->plan.n - 1, &err) == AUK_OK && need > (uint64_t)a->o->samples)
         note(a,
-             "a drop of 20 points shows with %d samples only where it is larger than 20 "
-             "points: %d would do",
+             "with %d samples a drop of 20 points cannot be told from chance: %d at each depth "
+             "would do",
              a->o->samples, (int)need);
 }
 

@@ -130,7 +130,7 @@ typedef struct auk_audit_result {
     int64_t window_tok, max_tokens;            /* -1: the server does not say */
     double estimate_s, seconds;
     bool partial;  /* cancelled, out of time, or with errors: no verdict */
-    char why[160]; /* it is */
+    char why[320]; /* it is */
 } auk_audit_result;
 
 /* Asks base and ladder, then closes in on a cliff (auk_stats_ladder, stats.h) until its ends are

@@ -180,6 +180,12 @@ def vanish(request, n, argument):
     return perfect(request, n, "") if n < int(argument) else {"disconnect": True}
 
 
+def by_name(request, n, argument):
+    """The policy that the model is called after: one server for many."""
+    name, _, rest = request.get("model", "").partition("@")
+    return globals()[name](request, n, rest)
+
+
 def load_policy(text):
     name, _, rest = text.partition(":")
     if name.endswith(".py"):
