@@ -97,7 +97,7 @@ static void nothing_at_all_is_no_rate(void **state)
     json_decref(headline("compare", none));
     json_decref(headline("quantize", none));
     json_decref(headline("bench", none));
-    v = headline("audit", none);
+    v = headline("anything", none);
     assert_int_equal(int_at(v, "items"), 0);
     json_decref(v);
 }
