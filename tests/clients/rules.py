@@ -96,6 +96,13 @@ class Handler(foreign.Handler):
     @staticmethod
     def complete(dialect, request, event):
         """What foreign.py leaves out and real clients insist on."""
+        block = event.get("content_block", {})
+        if block.get("type") == "tool_use":  # an id that comes twice is one call to Claude Code
+            block["id"] = "toolu_%d" % time.time_ns()
+        for choice in event.get("choices", []):
+            for call in choice["delta"].get("tool_calls", []):
+                if "id" in call:
+                    call["id"] = "call_%d" % time.time_ns()
         if dialect == "openai":
             event.update(id="chatcmpl-1", created=1, model=request["model"])
             event.setdefault("object", "chat.completion.chunk")
