@@ -19,7 +19,9 @@ typedef struct auk_agent {
     const char *program; /* looked for in PATH */
     const char *install; /* a command line that brings it */
     const char *dialect; /* "responses", "openai", "anthropic", "ollama" */
-    int prompt_tok; /* of its first request before anybody said a word: system prompt and tools */
+    /* System prompt and tools of its first request: characters / 4, measured; Crush's is a guess.
+     */
+    int prompt_tok;
     const char *const *env;      /* "NAME=template", NULL at the end */
     const auk_agent_file *files; /* path NULL at the end; or NULL */
     const char *const *args;     /* templates after the program's name, NULL at the end */
