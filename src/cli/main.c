@@ -28,6 +28,7 @@ static const struct {
     {&auk_cmd_patch, STAGES},
     {&auk_cmd_launch, USE},
     {&auk_cmd_launch, USE},      {&auk_cmd_doctor, USE},
+    {&auk_cmd_patch, STAGES},    {&auk_cmd_launch, USE},        {&auk_cmd_doctor, USE},
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
 
