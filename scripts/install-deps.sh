@@ -55,6 +55,7 @@ if [ "$tier" = long ]; then
     need clang-tidy-14 - program clang-tidy-14
     need llvm-14 - program llvm-symbolizer-14
     need qemu-user - program qemu-x86_64
+    need chromium - program chromium
     if [ "$manager" = apt ]; then
         need libclang-rt-14-dev - test -d /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux
         case $(uname -m) in
