@@ -175,7 +175,7 @@ static void found(void *ctx, uint64_t seq, const char *id, const char *what)
 static int verify(const ledger_args *a, auk_ledger *l, int *status, auk_err *err)
 {
     findings f = {.list = a->common.json ? json_array() : NULL};
-    auk_verdict v;
+    auk_verification v;
 
     int rc =
         auk_ledger_verify(&v, l, a->common.n_args > 1 ? a->common.arg[1] : NULL, found, &f, err);

@@ -36,6 +36,32 @@ static const struct {
 };
 #define N_KNOWN (sizeof known / sizeof *known)
 
+const auk_data_source *auk_dataset_source(const char *set)
+{
+    static const auk_data_source sources[] = {
+        {"humaneval", "HumanEval.jsonl.gz",
+         "b796127e635a67f93fb35c04f4cb03cf06f38c8072ee7cee8833d7bee06979ef",
+         "https://raw.githubusercontent.com/openai/human-eval/master/data/HumanEval.jsonl.gz"},
+        {"humaneval+", "HumanEvalPlus-OriginFmt-v0.1.10.jsonl.gz",
+         "daa7661c8189924068069b0872a440b491edb60f8bdf431d5957adc88d18bae5",
+         "https://raw.githubusercontent.com/evalplus/humanevalplus_release/"
+         "200defce9e3429d28ca215b6dd061c0f7f31c18b/HumanEvalPlus-OriginFmt.jsonl.gz"},
+        {"mbpp", "sanitized-mbpp.json",
+         "ca95deaa9a01ef0a6f439f88bcf0dd3db3563d22f22aad6cae04ebb9a8d8c8e9",
+         "https://raw.githubusercontent.com/google-research/google-research/master/mbpp/"
+         "sanitized-mbpp.json"},
+        {"mbpp+", "MbppPlus-OriginFmt-v0.2.0.jsonl.gz",
+         "7a5aec547b134fa297ee6c45f829298aa3f58de02547b8d8a5c3d85d9cb10efc",
+         "https://raw.githubusercontent.com/evalplus/mbppplus_release/"
+         "dadf43da556a00f7bacd71cb154f2932757d9144/MbppPlus-OriginFmt.jsonl.gz"},
+    };
+
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
+        if (strcmp(set, sources[i].set) == 0)
+            return &sources[i];
+    return NULL;
+}
+
 /* ---- bytes -------------------------------------------------------------------------------- */
 
 static int inflate_all(auk_buf *out, auk_str packed, const char *path, auk_err *err)

@@ -195,6 +195,12 @@ typedef struct auk_dataset {
     struct auk_dataset_store *store; /* owned: the texts */
 } auk_dataset;
 
+/* Where the file of a named set is published; NULL for any other name. */
+typedef struct auk_data_source {
+    const char *set, *file, *sha256, *url;
+} auk_data_source;
+const auk_data_source *auk_dataset_source(const char *set);
+
 /* Reads `path` (.json, .jsonl, either with .gz) as the set called `name`: humaneval, humaneval+,
  * mbpp, mbpp+, whose files are known by their hash and refused otherwise (AUK_EINVAL); or NULL:
  * any file of these forms.  mbpp is the 257 tasks 11 to 510 of the sanitized file.
@@ -255,11 +261,14 @@ typedef struct auk_eval_options {
     const char *data;        /* the file of a named set */
     const char *answers;     /* one of these three */
     const char *completions; /* file of {task_id, completion} */
-    const char *model;       /* folder */
+    const char *model;       /* a folder, or a server's URL: see client.h */
     const char *out;         /* result lines; or NULL */
     bool resume, force, strict, loop_stop;
     int limit;      /* the first so many tasks; 0: all */
     int samples;    /* per task, with a model */
+    int parallel;   /* requests at once; 0: 1.  Above 1 only for a server */
+    int tries;      /* of a request that failed in passing */
+    int stall_ms;   /* a server silent for so long has failed; 0: 900 s for the first byte, 120 s */
     int max_tokens; /* of an answer, thinking included */
     double temperature, top_p;
     uint64_t seed;
@@ -271,12 +280,18 @@ typedef struct auk_eval_options {
     auk_progress_fn *progress; /* or NULL */
     void *progress_ctx;
     void (*note)(void *ctx, const char *line); /* something to tell the user; or NULL */
+    /* At the end, each line of the run in the order of the tasks, borrowed; or NULL. */
+    int (*line)(void *ctx, const json_t *line, auk_err *err);
 } auk_eval_options;
 
 auk_eval_options auk_eval_defaults(void);
 
 typedef struct auk_eval_result {
     char set[32], data_sha256[65], run[17];
+    char prompt_sha256[65];  /* of all questions; "" when no model was asked */
+    char answers_sha256[65]; /* of the file that was scored; "" when a model was asked */
+    char server[300];        /* "vllm 0.11 m": who answered; "" for a folder or a file */
+    char python[16];
     char level;
     size_t tasks, references_passed;
     size_t n, passed;                        /* samples that count, harness errors left out */

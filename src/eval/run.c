@@ -8,6 +8,8 @@
 #include "base/mem.h"
 #include "base/sha256.h"
 #include "base/time.h"
+#include "eval/ask.h"
+#include "eval/loop.h"
 #include "stats/stats.h"
 
 #include <unistd.h>
@@ -19,7 +21,19 @@
 auk_eval_options auk_eval_defaults(void)
 {
     return (auk_eval_options){
-        .samples = 1, .max_tokens = 16384, .top_p = 1, .seed = 1, .loop_stop = true};
+        .samples = 1, .max_tokens = 16384, .top_p = 1, .seed = 1, .loop_stop = true, .tries = 4};
+}
+
+/* ---- how far it is ------------------------------------------------------------------------ */
+
+void auk_eval_rate(char *out, size_t n, const eval *e)
+{
+    size_t done = e->kept_done + e->done, good = e->kept_good + e->good;
+
+    if (done == 0)
+        snprintf(out, n, "%s", e->data.name);
+    else
+        snprintf(out, n, "%s, %.3f passed", e->data.name, (double)good / (double)done);
 }
 
 /* ---- references --------------------------------------------------------------------------- */
@@ -95,16 +109,16 @@ static int run_references(eval *e, auk_err *err)
 static int extract(eval *e, auk_buf *code, item *it, auk_extract_status *status, auk_err *err)
 {
     auk_extract_input in = {.entry_point = it->task->entry_point,
-                            .answer = it->has_section ? it->section : it->text,
+                            .answer = it->section_by != NULL ? it->section : it->text,
                             .cut = auk_finish_is_cut(it->finish),
-                            .is_section = it->has_section,
+                            .is_section = it->section_by != NULL,
                             .strict = e->opts->strict};
 
     if (e->data.form == AUK_FORM_HUMANEVAL)
         in.prompt = it->task->prompt;
     int rc = auk_extract(code, &it->trace, status, &in, &e->syntax, err);
-    if (rc == AUK_OK && it->has_section)
-        json_object_set_new(it->trace, "section", json_string("token_ids"));
+    if (rc == AUK_OK && it->section_by != NULL)
+        json_object_set_new(it->trace, "section", json_string(it->section_by));
     return rc;
 }
 
@@ -120,19 +134,26 @@ static int item_program(void *ctx, size_t i, auk_buf *text, int *limit_ms, bool 
     json_decref(it->trace); /* of the first of two runs */
     it->trace = NULL;
     it->sha256[0] = 0;
-    if (e->opts->completions != NULL) {
+    it->looped = auk_finish_is_loop(it->finish) ||
+                 (auk_finish_is_cut(it->finish) &&
+                  auk_loop_period(it->text, auk_loop_in_code(it->text)) > 0);
+    if (it->failure != NULL) {
+        it->trace = json_pack("{s:s}", "status", "no_answer");
+    } else if (e->opts->completions != NULL) {
         add_code(&code, e, it->task, it->text);
         it->trace = json_pack("{s:s, s:s}", "status", "ok", "method", "completion");
     } else {
         rc = extract(e, &code, it, &status, err);
     }
-    *is_settled = status != AUK_EXTRACT_OK || it->task->broken;
-    if (rc == AUK_OK && it->task->broken) {
+    *is_settled = status != AUK_EXTRACT_OK || it->task->broken || it->failure != NULL;
+    if (rc == AUK_OK && it->failure != NULL) {
+        *settled = (auk_verdict){.status = AUK_STATUS_HARNESS_ERROR};
+        snprintf(settled->detail, sizeof settled->detail, "%s", it->failure);
+    } else if (rc == AUK_OK && it->task->broken) {
         *settled = (auk_verdict){.status = AUK_STATUS_HARNESS_ERROR,
                                  .detail = "the task fails its own reference solution"};
     } else if (rc == AUK_OK && *is_settled) {
-        *settled = (auk_verdict){.status = auk_finish_is_loop(it->finish) ? AUK_STATUS_LOOPED
-                                                                          : AUK_STATUS_NO_CODE};
+        *settled = (auk_verdict){.status = it->looped ? AUK_STATUS_LOOPED : AUK_STATUS_NO_CODE};
     } else if (rc == AUK_OK) {
         auk_sha256_of(it->sha256, auk_buf_str(&code).p, code.n);
         auk_task_program(text, it->task, auk_buf_str(&code));
@@ -152,22 +173,23 @@ static json_t *text_or_null(auk_str s)
 static json_t *line_json(const eval *e, item *it, const auk_verdict *v)
 {
     char level[2] = {auk_level_letter(auk_sandbox_level(e->sb)), 0};
-    json_t *line =
-        json_pack("{s:s, s:i, s:s, s:b, s:b, s:b, s:o, s:o, s:O, s:o, s:o, s:I}", "task_id",
-                  it->task->id, "sample", it->sample, "status", auk_status_name(v->status),
-                  "passed", v->status == AUK_STATUS_PASSED, "truncated",
-                  auk_finish_is_cut(it->finish) && !auk_finish_is_loop(it->finish), "looped",
-                  auk_finish_is_loop(it->finish), "answer", json_stringn(it->text.p, it->text.n),
-                  "program_sha256", text_or_null(auk_str_of(it->sha256)), "extraction", it->trace,
-                  "finish_reason", text_or_null(it->finish), "tokens",
-                  it->tokens < 0 ? json_null() : json_integer(it->tokens), "ms",
-                  (json_int_t)(v->seconds * 1000));
+    json_t *line = json_pack(
+        "{s:s, s:i, s:s, s:b, s:b, s:b, s:o, s:o, s:O, s:o, s:o, s:I}", "task_id", it->task->id,
+        "sample", it->sample, "status", auk_status_name(v->status), "passed",
+        v->status == AUK_STATUS_PASSED, "truncated",
+        auk_finish_is_cut(it->finish) && !auk_finish_is_loop(it->finish), "looped", it->looped,
+        "answer", json_stringn(it->text.p, it->text.n), "program_sha256",
+        text_or_null(auk_str_of(it->sha256)), "extraction", it->trace, "finish_reason",
+        text_or_null(it->finish), "tokens", it->tokens < 0 ? json_null() : json_integer(it->tokens),
+        "ms", (json_int_t)(v->seconds * 1000));
 
     if (line == NULL)
         return NULL;
     json_object_set_new(line, "limit_ms", json_integer(e->limit_ms[it->task - e->data.tasks]));
     json_object_set_new(line, "detail", json_string(v->detail));
     json_object_set_new(line, "run_again", json_boolean(v->again));
+    if (it->seed != NULL)
+        json_object_set_new(line, "seed", json_string(it->seed));
     json_object_set_new(line, "level", json_string(level));
     json_object_set_new(line, "data_sha256", json_string(e->data.sha256));
     json_object_set_new(line, "run", json_string(e->out->run));
@@ -186,9 +208,10 @@ static int item_done(void *ctx, size_t i, const auk_verdict *v, auk_err *err)
     int rc = auk_results_add(&e->results, line, err);
     json_decref(it->trace);
     it->trace = NULL;
-    e->done++;
+    e->done += v->status != AUK_STATUS_HARNESS_ERROR; /* the rate is of what counts */
+    e->total -= v->status == AUK_STATUS_HARNESS_ERROR;
     e->good += v->status == AUK_STATUS_PASSED;
-    snprintf(what, sizeof what, "%s, %.3f passed", e->data.name, (double)e->good / (double)e->done);
+    auk_eval_rate(what, sizeof what, e);
     return rc < 0 ? rc : step(e, what, e->done, e->total, err);
 }
 
@@ -277,6 +300,17 @@ static int add_up(eval *e, auk_err *err)
     return rc;
 }
 
+static void count_kept(eval *e)
+{
+    const json_t *line;
+
+    for (size_t i = 0; i < e->n_tasks; i++)
+        for (int s = 0; (line = auk_results_find(&e->results, e->data.tasks[i].id, s)); s++) {
+            e->kept_done++;
+            e->kept_good += status_of(line) == AUK_STATUS_PASSED;
+        }
+}
+
 static int sort_results(eval *e, auk_err *err)
 {
     const char **ids;
@@ -292,16 +326,10 @@ static int sort_results(eval *e, auk_err *err)
 
 /* ---- the whole way ------------------------------------------------------------------------ */
 
-static bool is_named_set(const char *set)
-{
-    return strcmp(set, "humaneval") == 0 || strcmp(set, "humaneval+") == 0 ||
-           strcmp(set, "mbpp") == 0 || strcmp(set, "mbpp+") == 0;
-}
-
 static int open_data(eval *e, auk_err *err)
 {
     const auk_eval_options *o = e->opts;
-    bool named = is_named_set(o->set);
+    bool named = auk_dataset_source(o->set) != NULL;
 
     if (named && o->data == NULL)
         return auk_fail(err, AUK_EINVAL, "'%s' needs its file: --data FILE", o->set);
@@ -330,9 +358,11 @@ static int name_run(eval *e, auk_err *err)
     int rc = AUK_OK;
 
     auk_buf_printf(&text, "eval 1\ndata %s\nstrict %d\n", e->data.sha256, o->strict);
-    if (o->model != NULL)
-        rc = auk_eval_model_name(&text, e, err);
-    else
+    if (o->model != NULL) {
+        rc = auk_question_hash(e->out->prompt_sha256, &e->data, e->data.n, err);
+        if (rc == AUK_OK)
+            rc = auk_eval_model_name(&text, e, err);
+    } else
         auk_buf_printf(&text, "%s %s\n", o->answers != NULL ? "answers" : "completions",
                        e->answers.sha256);
     if (rc == AUK_OK)
@@ -350,6 +380,7 @@ static int open_sandbox(eval *e, auk_err *err)
         rc = auk_sandbox_open(&e->sb, e->py, &e->opts->sandbox, err);
     if (rc < 0)
         return rc;
+    snprintf(e->out->python, sizeof e->out->python, "%.15s", e->py->version);
     e->checker = auk_pychecker_new(e->sb);
     e->syntax = auk_pychecker_syntax(e->checker);
     e->out->level = auk_level_letter(auk_sandbox_level(e->sb));
@@ -369,6 +400,21 @@ static void note(const eval *e, const char *format, size_t a, size_t b)
         e->opts->note(e->opts->progress_ctx, line);
 }
 
+/* The lines of this run, for whoever keeps a record of it. */
+static int hand_out(const eval *e, auk_err *err)
+{
+    const auk_eval_options *o = e->opts;
+    const json_t *line;
+    int rc = AUK_OK;
+
+    for (size_t i = 0; i < e->n_tasks && o->line != NULL && rc == AUK_OK; i++)
+        for (int s = 0;
+             (line = auk_results_find(&e->results, e->data.tasks[i].id, s)) != NULL && rc == AUK_OK;
+             s++)
+            rc = o->line(o->progress_ctx, line, err);
+    return rc;
+}
+
 static int run(eval *e, auk_err *err)
 {
     const auk_eval_options *o = e->opts;
@@ -378,6 +424,8 @@ static int run(eval *e, auk_err *err)
     if (rc == AUK_OK && file != NULL)
         rc = auk_answers_read(&e->answers, &e->data, e->n_tasks, file,
                               o->answers != NULL ? "answer" : "completion", err);
+    if (rc == AUK_OK && file != NULL)
+        memcpy(e->out->answers_sha256, e->answers.sha256, sizeof e->answers.sha256);
     if (rc == AUK_OK)
         rc = name_run(e, err);
     if (rc == AUK_OK)
@@ -389,6 +437,7 @@ static int run(eval *e, auk_err *err)
     if (e->results.dropped > 0)
         note(e, "%zu lines that were torn or not done for a fault of ours are done again",
              e->results.dropped, 0);
+    count_kept(e);
     rc = run_references(e, err);
     if (rc == AUK_OK)
         note(e, "references: %zu of %zu pass", e->out->references_passed, e->n_tasks);
@@ -398,6 +447,8 @@ static int run(eval *e, auk_err *err)
         rc = add_up(e, err);
     if (rc == AUK_OK)
         rc = sort_results(e, err);
+    if (rc == AUK_OK)
+        rc = hand_out(e, err);
     if (rc == AUK_OK && e->out->missing > 0)
         note(e, "%zu of %zu tasks have no answer: they are not counted", e->out->missing,
              e->n_tasks);

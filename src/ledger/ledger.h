@@ -74,13 +74,13 @@ AUK_MUST_CHECK int auk_ledger_list(auk_entry **out, size_t *n, auk_ledger *l, co
 /* Called for each thing that is not as it was written; id may be "". */
 typedef void auk_finding_fn(void *ctx, uint64_t seq, const char *id, const char *what);
 
-typedef struct auk_verdict {
+typedef struct auk_verification {
     uint64_t records, items, findings;
-} auk_verdict;
+} auk_verification;
 
 /* Recomputes ids, hashes of items, headlines and the chain, of one record or (name NULL) of all,
  * and then also has SQLite check the file.  AUK_OK also when there are findings. */
-AUK_MUST_CHECK int auk_ledger_verify(auk_verdict *out, auk_ledger *l, const char *name,
+AUK_MUST_CHECK int auk_ledger_verify(auk_verification *out, auk_ledger *l, const char *name,
                                      auk_finding_fn *found, void *ctx, auk_err *err);
 
 /* ---- moving records ----------------------------------------------------------------------- */

@@ -5,7 +5,7 @@
 
 typedef struct check {
     auk_ledger *l;
-    auk_verdict *v;
+    auk_verification *v;
     auk_finding_fn *found;
     void *ctx;
     uint64_t seq; /* of the record looked at */
@@ -199,14 +199,14 @@ static int check_rest(check *c, auk_err *err)
 }
 
 /* A file too damaged to be read on is a finding, not a failure of looking. */
-int auk_ledger_verify(auk_verdict *out, auk_ledger *l, const char *name, auk_finding_fn *found,
+int auk_ledger_verify(auk_verification *out, auk_ledger *l, const char *name, auk_finding_fn *found,
                       void *ctx, auk_err *err)
 {
     check c = {.l = l, .v = out, .found = found, .ctx = ctx};
     uint64_t only = 0;
     auk_err why, ignored;
 
-    *out = (auk_verdict){0};
+    *out = (auk_verification){0};
     if (name != NULL) {
         int rc = auk_ledger_find(&only, c.id, l, name, err);
         if (rc < 0)

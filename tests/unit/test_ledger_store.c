@@ -23,7 +23,7 @@ static void count(void *ctx, uint64_t seq, const char *id, const char *what)
 }
 
 /* Findings of verifying everything, or the failure. */
-static int verify(auk_ledger *l, auk_verdict *v, auk_err *err)
+static int verify(auk_ledger *l, auk_verification *v, auk_err *err)
 {
     findings = 0;
     int rc = auk_ledger_verify(v, l, NULL, count, NULL, err);
@@ -34,7 +34,7 @@ static int verify(auk_ledger *l, auk_verdict *v, auk_err *err)
 
 static void must_verify(auk_ledger *l, uint64_t records)
 {
-    auk_verdict v;
+    auk_verification v;
     auk_err err = {0};
 
     if (verify(l, &v, &err) != AUK_OK)
@@ -305,7 +305,7 @@ static void every_change_behind_its_back_is_noticed(void **state)
         "CREATE VIEW latest AS SELECT * FROM record",
     };
     char id[AUK_SHA256_HEX], sql[4000];
-    auk_verdict v;
+    auk_verification v;
     auk_err err;
     (void)state;
 
@@ -380,7 +380,7 @@ static void no_flipped_bit_goes_unnoticed(void **state)
     for (int i = 0; i < 400; i++) {
         size_t at = (size_t)auk_rng_below(&rng, file.n);
         char bit = (char)(1u << auk_rng_below(&rng, 8));
-        auk_verdict v;
+        auk_verification v;
         file.p[at] ^= bit;
         assert_int_equal(auk_file_write(in_dir("damaged.db"), auk_buf_str(&file), &err), AUK_OK);
         file.p[at] ^= bit;
@@ -536,7 +536,7 @@ static void processes_write_at_once(void **state)
 static void a_killed_writer_leaves_whole_records(void **state)
 {
     auk_rng rng = auk_rng_make(99);
-    auk_verdict v, before = {0};
+    auk_verification v, before = {0};
     auk_err err;
     int status;
     (void)state;
