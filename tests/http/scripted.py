@@ -229,6 +229,7 @@ class Handler(foreign.Handler):
         return best
 
     def answer(self, request, key):
+        self.state = type(self).state  # a kept connection may still hold the last answer's
         state, n = self.state, self.state.next()
         dialect = {"/v1/chat/completions": "openai", "/api/chat": "ollama",
                    "/v1/messages": "anthropic"}.get(self.path)
