@@ -245,3 +245,19 @@ void auk_map_drop(const auk_map *map, const void *p, size_t n)
     if (lo < hi)
         madvise((void *)(map->p + lo), hi - lo, MADV_DONTNEED);
 }
+
+int auk_make_parents(const char *path, auk_err *err)
+{
+    char *at = auk_strndup(path, strlen(path));
+    int rc = AUK_OK;
+
+    for (char *slash = at + 1; *at != 0 && rc == AUK_OK && (slash = strchr(slash, '/')) != NULL;
+         slash++) {
+        *slash = 0;
+        if (mkdir(at, 0777) != 0 && !auk_file_is_dir(at)) /* EROFS hides EEXIST */
+            rc = auk_fail_errno(err, "cannot make the folder '%s'", at);
+        *slash = '/';
+    }
+    free(at);
+    return rc;
+}

@@ -14,6 +14,9 @@ AUK_MUST_CHECK int auk_file_write(const char *path, auk_str data, auk_err *err);
 bool auk_file_exists(const char *path); /* anything of that name */
 bool auk_file_is_dir(const char *path);
 
+/* Makes the folders above `path` that are missing. */
+AUK_MUST_CHECK int auk_make_parents(const char *path, auk_err *err);
+
 /* "dir/name" in fresh memory (free()). */
 char *auk_path_join(const char *dir, const char *name);
 

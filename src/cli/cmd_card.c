@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #define _DEFAULT_SOURCE
 #define _DARWIN_C_SOURCE
+#include "cli/data_cache.h"
 #include "cli/record.h"
 
 #include "base/file.h"
@@ -43,13 +44,15 @@ static char *folder_name(const char *dir)
 static int fingerprint(char hex[AUK_SHA256_HEX], const card_args *a, auk_err *err)
 {
     auk_pool *pool = auk_pool_new(a->common.threads);
+    char *cache = auk_cli_cache_path("fingerprints");
     auk_meter meter;
 
     auk_meter_init(&meter, &a->common);
     auk_cli_catch_interrupt();
-    int rc = auk_fingerprint(hex, a->common.arg[0], pool, auk_meter_step, &meter, err);
+    int rc = auk_fingerprint(hex, a->common.arg[0], cache, pool, auk_meter_step, &meter, err);
     auk_meter_clear(&meter);
     auk_pool_free(pool);
+    free(cache);
     return rc;
 }
 

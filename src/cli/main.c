@@ -55,14 +55,16 @@ static void print_help(void)
 
 static void print_env(void)
 {
-    printf("AUK_THREADS   threads to use (default: one per processor)\n"
-           "AUK_CPU       highest instruction level to use: scalar, avx2, avx512, avx512bf16, amx, "
-           "neon\n"
-           "HF_TOKEN      pull: sent to the hub and to no other host\n"
-           "HF_ENDPOINT   pull: the hub (default: https://huggingface.co)\n"
-           "AUKLET_API_KEY  the key for a server given as MODEL\n"
-           "AUK_LEDGER    the ledger's file; when it is set, runs keep a record there\n"
-           "NO_COLOR      when set, no colour\n");
+    printf(
+        "AUK_THREADS   threads to use (default: one per processor)\n"
+        "AUK_CPU       highest instruction level to use: scalar, avx2, avx512, avx512bf16, amx, "
+        "neon\n"
+        "HF_TOKEN      pull: sent to the hub and to no other host\n"
+        "HF_ENDPOINT   pull: the hub (default: https://huggingface.co)\n"
+        "AUKLET_API_KEY  the key for a server given as MODEL\n"
+        "AUK_LEDGER    the ledger's file, where runs keep a record; empty: they keep none\n"
+        "AUK_DATA_URL  eval: a folder that has the files of named sets, instead of their authors'\n"
+        "NO_COLOR      when set, no colour\n");
 }
 
 static const auk_cmd *find(const char *name)

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "cli/data_cache.h"
 
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -18,6 +19,7 @@ static const char no_place[] = "there is no place for a ledger: AUK_LEDGER and H
 struct auk_cli_record {
     char *path;       /* owned; the ledger */
     int status;       /* exit status when the record could not be kept, else 0 */
+    bool named;       /* the ledger was asked for by name: not keeping the record is a failure */
     const char *kind; /* borrowed */
     json_t *about;    /* owned */
     const char *key[MAX_MODELS], *folder[MAX_MODELS]; /* borrowed */
@@ -121,7 +123,7 @@ static json_t *machine(void)
 bool auk_cli_ledger_wanted(void)
 {
     const char *s = getenv("AUK_LEDGER");
-    return s != NULL && *s != 0;
+    return s == NULL || *s != 0;
 }
 
 auk_cli_record *auk_cli_record_new(const char *kind, const auk_record_args *args, int argc,
@@ -129,9 +131,14 @@ auk_cli_record *auk_cli_record_new(const char *kind, const auk_record_args *args
 {
     if (!args->ledger && args->db == NULL)
         return NULL;
+    char *path = auk_cli_ledger_path(args->db);
+    bool named = args->db != NULL || getenv("AUK_LEDGER") != NULL;
+    if (path == NULL && !named) /* nobody asked, and there is no home */
+        return NULL;
     auk_cli_record *rec = auk_alloc(sizeof *rec);
-    rec->path = auk_cli_ledger_path(args->db);
+    rec->path = path;
     rec->kind = kind;
+    rec->named = named;
     rec->items = AUK_BUF_INIT(AUK_MAX_TEXT);
     rec->about = json_object();
     auk_cli_record_set(rec, "command", command_line(argc, argv));
@@ -254,6 +261,7 @@ static bool is_replaced(const auk_cli_record *rec, size_t at)
 static int add_models(auk_cli_record *rec, const auk_common *common, auk_err *err)
 {
     auk_pool *pool = auk_pool_new(common->threads);
+    char *cache = auk_cli_cache_path("fingerprints");
     auk_meter meter;
     int rc = AUK_OK;
 
@@ -266,13 +274,14 @@ static int add_models(auk_cli_record *rec, const auk_common *common, auk_err *er
                                json_pack("{s:s, s:n}", "path", folder, "fingerprint"));
             continue;
         }
-        rc = auk_fingerprint(hex, folder, pool, auk_meter_step, &meter, err);
+        rc = auk_fingerprint(hex, folder, cache, pool, auk_meter_step, &meter, err);
         if (rc == AUK_OK)
             auk_cli_record_set(rec, rec->key[i],
                                json_pack("{s:s, s:s}", "path", folder, "fingerprint", hex));
     }
     auk_meter_clear(&meter);
     auk_pool_free(pool);
+    free(cache);
     return rc;
 }
 
@@ -322,7 +331,7 @@ void auk_cli_record_put(auk_cli_record *rec, const auk_common *common)
         rc = put(rec, &err);
     if (rc < 0) {
         rec->id[0] = 0;
-        rec->status = rc == AUK_ECANCEL ? 130 : 1;
+        rec->status = !rec->named ? 0 : rc == AUK_ECANCEL ? 130 : 1;
         fprintf(stderr, "auklet: not in the ledger: %s\n", err.msg);
     } else if (!common->quiet) {
         fprintf(stderr, "auklet: ledger: %.12s\n", rec->id);

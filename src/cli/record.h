@@ -26,7 +26,8 @@ typedef struct auk_record_args {
     const char *db;
 } auk_record_args;
 
-/* Whether AUK_LEDGER names a ledger: the default of --ledger. */
+/* Whether a record is kept unless --no-ledger says otherwise: AUK_LEDGER, when it is set, is not
+ * empty. */
 bool auk_cli_ledger_wanted(void);
 
 #define AUK_RECORD_ARGS_INIT                                                                       \
@@ -35,7 +36,7 @@ bool auk_cli_ledger_wanted(void);
     }
 #define AUK_RECORD_OPTIONS(args, field)                                                            \
     {"ledger", AUK_OPT_FLAG, offsetof(args, field.ledger), NULL,                                   \
-     "keep a record of this run, which reads the model once more (default with AUK_LEDGER)"},      \
+     "keep a record of this run (default; AUK_LEDGER= switches it off too)"},                      \
     {                                                                                              \
         "db", AUK_OPT_STR, offsetof(args, field.db), "FILE",                                       \
             "the ledger (default: AUK_LEDGER, else auklet/ledger.db in the data home)"             \
@@ -69,8 +70,8 @@ AUK_MUST_CHECK int auk_cli_record_lines(auk_cli_record *rec, const char *path, a
 void auk_cli_record_module(auk_cli_record *rec, const auk_quant_module *m);
 
 /* Takes the time again and keeps the record.  Failing is said on stderr at once and is no reason
- * not to print the result: the status it should end with comes from _end.  Otherwise, unless -q,
- * the id is said on stderr. */
+ * not to print the result: the status it should end with comes from _end, and is a failure only
+ * where --db or AUK_LEDGER named the ledger.  Otherwise, unless -q, the id is said on stderr. */
 void auk_cli_record_put(auk_cli_record *rec, const auk_common *common);
 
 /* Frees rec; returns `status`, or the one for a record that could not be kept. */

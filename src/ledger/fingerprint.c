@@ -5,6 +5,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 
+#include "ledger/hash_cache.h"
+
 #include <dirent.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
@@ -28,6 +30,7 @@ typedef struct job {
     atomic_bool stop;
     auk_progress_fn *progress;
     void *ctx;
+    auk_hash_cache cache; /* read-only while parts are hashed */
 } job;
 
 static bool takes_part(const char *name)
@@ -76,12 +79,21 @@ static int find_parts(job *j, auk_err *err)
 static void hash_part(job *j, part *p)
 {
     char *path = auk_path_join(j->dir, p->name), *chunk = auk_alloc(CHUNK);
-    auk_sha256 *h = auk_sha256_new();
+    struct stat before = {0}, after = {0};
     size_t n;
 
     FILE *f = fopen(path, "rb");
     if (f == NULL)
         p->rc = auk_fail_errno(&p->err, "cannot open '%s'", path);
+    if (f != NULL && fstat(fileno(f), &before) == 0 &&
+        auk_hash_cache_find(&j->cache, p->hex, &before)) {
+        atomic_fetch_add(&j->done, p->bytes);
+        fclose(f);
+        free(chunk);
+        free(path);
+        return;
+    }
+    auk_sha256 *h = auk_sha256_new();
     while (f != NULL && !atomic_load(&j->stop) && (n = fread(chunk, 1, CHUNK, f)) > 0) {
         auk_sha256_add(h, chunk, n);
         uint64_t done = atomic_fetch_add(&j->done, n) + n;
@@ -91,9 +103,12 @@ static void hash_part(job *j, part *p)
     }
     if (f != NULL && ferror(f))
         p->rc = auk_fail_errno(&p->err, "cannot read '%s'", path);
+    auk_sha256_finish(h, p->hex);
+    if (f != NULL && p->rc == AUK_OK && !atomic_load(&j->stop) && fstat(fileno(f), &after) == 0 &&
+        auk_hash_cache_same(&before, &after))
+        auk_hash_cache_add(&j->cache, p->hex, &after);
     if (f != NULL)
         fclose(f);
-    auk_sha256_finish(h, p->hex);
     free(chunk);
     free(path);
 }
@@ -106,14 +121,16 @@ static void hash_range(void *ctx, size_t lo, size_t hi)
         hash_part(j, &j->parts[i]);
 }
 
-int auk_fingerprint(char hex[AUK_SHA256_HEX], const char *dir, auk_pool *pool,
+int auk_fingerprint(char hex[AUK_SHA256_HEX], const char *dir, const char *cache, auk_pool *pool,
                     auk_progress_fn *progress, void *ctx, auk_err *err)
 {
     job j = {.dir = dir, .progress = progress, .ctx = ctx};
 
     int rc = find_parts(&j, err);
+    auk_hash_cache_open(&j.cache, cache);
     if (rc == AUK_OK)
         auk_pool_run(pool, j.n, 1, hash_range, &j);
+    auk_hash_cache_close(&j.cache);
     auk_sha256 *h = auk_sha256_new();
     for (size_t i = 0; i < j.n; i++) {
         if (rc == AUK_OK && j.parts[i].rc < 0) {

@@ -99,8 +99,11 @@ AUK_MUST_CHECK int auk_ledger_import(auk_import *out, auk_ledger *l, auk_str tex
 /* ---- what a model is ---------------------------------------------------------------------- */
 
 /* The SHA-256 of what `sha256sum *.jinja *.json *.model *.safetensors`, sorted by name, prints in
- * the folder: every byte that decides an answer.  AUK_ENOTFOUND without such a file. */
-AUK_MUST_CHECK int auk_fingerprint(char hex[AUK_SHA256_HEX], const char *dir, auk_pool *pool,
-                                   auk_progress_fn *progress, void *ctx, auk_err *err);
+ * the folder: every byte that decides an answer.  AUK_ENOTFOUND without such a file.  `cache` names
+ * a file that remembers the hashes of files that did not change since (hash_cache.h); NULL: every
+ * byte is read. */
+AUK_MUST_CHECK int auk_fingerprint(char hex[AUK_SHA256_HEX], const char *dir, const char *cache,
+                                   auk_pool *pool, auk_progress_fn *progress, void *ctx,
+                                   auk_err *err);
 
 #endif

@@ -5,6 +5,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 
+#include <errno.h>
+
 #include <sys/stat.h>
 
 #define APPLICATION_ID 0x41756b6c /* "Aukl" */
@@ -41,6 +43,15 @@ const char *const auk_ledger_migrations[] = {
     NULL,
 };
 
+/* SQLite reports some failed writes as I/O errors without a cause. */
+static bool disk_is_full(const char *path)
+{
+    uint64_t there = UINT64_MAX;
+    auk_err unread;
+
+    return auk_disk_free(&there, path, &unread) == AUK_OK && there < (64 << 10);
+}
+
 int auk_db_fail(const auk_ledger *l, auk_err *err)
 {
     int code = sqlite3_errcode(l->db) & 0xff;
@@ -51,7 +62,13 @@ int auk_db_fail(const auk_ledger *l, auk_err *err)
     if (code == SQLITE_BUSY || code == SQLITE_LOCKED)
         return auk_fail(err, AUK_EIO, "ledger '%s' was in use for %d s", l->path,
                         AUK_LEDGER_WAIT_MS / 1000);
-    return auk_fail(err, AUK_EIO, "ledger '%s': %s", l->path, what);
+    int why_os = sqlite3_system_errno(l->db); /* "disk I/O error" alone tells nobody what to do */
+    bool full = code == SQLITE_FULL || why_os == ENOSPC || why_os == EDQUOT;
+    if (full || (code == SQLITE_IOERR && disk_is_full(l->path)))
+        return auk_fail(err, AUK_EIO,
+                        "ledger '%s': the disk is full; free some space and run again", l->path);
+    return auk_fail(err, AUK_EIO, "ledger '%s': %s%s%s", l->path, what, why_os != 0 ? ": " : "",
+                    why_os != 0 ? strerror(why_os) : "");
 }
 
 int auk_db_prepare(sqlite3_stmt **out, auk_ledger *l, const char *sql, auk_err *err)
@@ -182,22 +199,6 @@ static int migrate(auk_ledger *l, auk_err *err)
     return auk_db_end(l, rc, err);
 }
 
-/* The folders above `path`. */
-static int make_folders(const char *path, auk_err *err)
-{
-    char *copy = auk_strndup(path, strlen(path));
-    int rc = AUK_OK;
-
-    for (char *p = strchr(copy + 1, '/'); p != NULL && rc == AUK_OK; p = strchr(p + 1, '/')) {
-        *p = 0;
-        if (mkdir(copy, 0700) != 0 && !auk_file_is_dir(copy))
-            rc = auk_fail_errno(err, "cannot make folder '%s'", copy);
-        *p = '/';
-    }
-    free(copy);
-    return rc;
-}
-
 /* A ledger may come from elsewhere: what its schema could do is switched off. */
 static int open_file(auk_ledger *l, bool create, auk_err *err)
 {
@@ -205,7 +206,7 @@ static int open_file(auk_ledger *l, bool create, auk_err *err)
 
     if (!create && !auk_file_exists(l->path))
         return auk_fail(err, AUK_ENOTFOUND, "there is no ledger '%s' yet", l->path);
-    int rc = create ? make_folders(l->path, err) : AUK_OK;
+    int rc = create ? auk_make_parents(l->path, err) : AUK_OK;
     if (rc < 0)
         return rc;
     if (sqlite3_open_v2(l->path, &l->db, flags, NULL) != SQLITE_OK)

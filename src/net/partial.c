@@ -15,22 +15,6 @@
 #define LINE_BYTES 63 /* three numbers of 20 digits, two blanks and a newline */
 #define MAX_STATE ((size_t)16 << 20)
 
-int auk_make_parents(const char *path, auk_err *err)
-{
-    char *at = auk_strndup(path, strlen(path));
-    int rc = AUK_OK;
-
-    for (char *slash = at + 1; *at != 0 && rc == AUK_OK && (slash = strchr(slash, '/')) != NULL;
-         slash++) {
-        *slash = 0;
-        if (mkdir(at, 0777) != 0 && errno != EEXIST)
-            rc = auk_fail_errno(err, "cannot make the folder '%s'", at);
-        *slash = '/';
-    }
-    free(at);
-    return rc;
-}
-
 static void plan_ranges(auk_partial *p, uint64_t bytes, uint64_t range_bytes)
 {
     size_t n = bytes == UINT64_MAX || range_bytes == 0 || bytes == 0

@@ -44,7 +44,4 @@ AUK_MUST_CHECK int auk_partial_restart(auk_partial *p, bool whole, auk_err *err)
 /* Syncs, closes and moves the data to `to`; the state goes. */
 AUK_MUST_CHECK int auk_partial_publish(auk_partial *p, const char *to, auk_err *err);
 
-/* Makes the folders above path. */
-AUK_MUST_CHECK int auk_make_parents(const char *path, auk_err *err);
-
 #endif

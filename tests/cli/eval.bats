@@ -220,9 +220,103 @@ __import__("builtins").len = None'
     usage_error
     run --separate-stderr "$AUKLET" eval x --model m --samples 2
     usage_error
-    run --separate-stderr "$AUKLET" eval humaneval --answers a
+    run --separate-stderr "$AUKLET" eval x --model "$BATS_TEST_TMPDIR" --parallel 2
+    usage_error
+    run --separate-stderr "$AUKLET" eval x --model openai:http://127.0.0.1:1/v1/m --parallel 65
+    usage_error
+}
+
+@test "a run is a record: the items, the score from them, and what was run" {
+    tasks >t.jsonl
+    export AUK_LEDGER=$BATS_TEST_TMPDIR/ledger.db
+    completion 0 '    return x + y' 1 '    return 1' >c.jsonl
+    run --separate-stderr "$AUKLET" eval t.jsonl --completions c.jsonl -o r.jsonl --json
+    [ "$status" -eq 0 ]
+    id=$(get ledger_id)
+    has "$stderr" "auklet: ledger: ${id:0:12}"
+    run --separate-stderr "$AUKLET" ledger show "$id" --json --items
+    python3 - <<P
+import hashlib, json
+r = json.loads(r'''$output''')
+head, items = r["record"], r["items"]
+assert head["kind"] == "eval" and head["headline"]["passed"] == 1 and head["headline"]["n"] == 2
+assert items == [json.loads(l) for l in open("r.jsonl")]
+assert head["data"] == {"name": "t.jsonl", "sha256": hashlib.sha256(open("t.jsonl", "rb").read()).hexdigest()}
+assert all(i["data_sha256"] == head["data"]["sha256"] for i in items)
+assert head["answers"]["sha256"] == hashlib.sha256(open("c.jsonl", "rb").read()).hexdigest()
+assert head["sandbox"] == items[0]["level"] and head["settings"]["run"] == items[0]["run"]
+P
+    run --separate-stderr "$AUKLET" ledger verify
+    [ "$status" -eq 0 ]
+    # without -o, and with the model
+    model=$ROOT/data/miniature
+    run --separate-stderr "$AUKLET" eval t.jsonl --model "$model" --limit 1 --max-tokens 20 --json --db other.db
+    [ "$status" -eq 0 ]
+    run --separate-stderr "$AUKLET" ledger show "$(get ledger_id)" --json --db other.db
+    has "$output" '"prompt_sha256": "'
+    has "$output" '"temperature": 0.0'
+    has "$output" '"fingerprint": "'
+    run --separate-stderr "$AUKLET" eval t.jsonl --completions c.jsonl --no-ledger --json
+    [ "$(get ledger_id)" = None ]
+}
+
+@test "stats refuses results of different data" {
+    tasks >t.jsonl
+    tasks | sed 's/7, 5/7, 3/; s/== 7/== 7/; s/ 5\\n/ 3\\n/' >u.jsonl
+    completion 0 '    return x + y' 1 '    return 1' 2 '    return 2' >c.jsonl
+    "$AUKLET" eval t.jsonl --completions c.jsonl -o a.jsonl -q >/dev/null
+    "$AUKLET" eval u.jsonl --completions c.jsonl -o b.jsonl -q >/dev/null
+    run --separate-stderr "$AUKLET" stats mcnemar --a a.jsonl --b b.jsonl
     [ "$status" -eq 1 ]
-    has "$stderr" "--data FILE"
+    has "$stderr" "the runs used different data"
+}
+
+@test "a full disk ends the run with one line, and --resume goes on where it stopped" {
+    [ "$(id -u)" -eq 0 ] || skip "needs root to mount a small disk"
+    tasks >t.jsonl
+    long=$(printf '# %03000d\\n' 1)
+    for i in 0 1 2 0 1 2; do completion $i "    $(printf '# %09000d' 1)
+    return x * y"; done >c.jsonl
+    mkdir disk
+    mount -t tmpfs -o size=36k none disk 2>/dev/null || skip "cannot mount here"
+    run --separate-stderr "$AUKLET" eval t.jsonl --completions c.jsonl -o disk/r.jsonl
+    full=$status said=$stderr
+    cp disk/r.jsonl kept.jsonl
+    umount disk
+    [ "$full" -eq 1 ]
+    has "${said##*$'\n'}" "cannot write 'disk/r.jsonl': No space left on device"
+    run --separate-stderr "$AUKLET" eval t.jsonl --completions c.jsonl -o kept.jsonl --resume --json
+    [ "$status" -eq 0 ]
+    [ "$(get resumed)" -ge 2 ]
+    [ "$(column kept.jsonl status)" = "failed failed failed failed passed passed" ]
+}
+
+@test "nothing is left of a run that was killed, and there are no more boxes than processors" {
+    tasks >t.jsonl
+    for i in 0 1 2 0 1 2 0 1 2; do completion $i '    import time; time.sleep(0.7)
+    return 1'; done >c.jsonl
+    state() { # what a box could leave: processes of Python's, mounts
+        ps -eo pid,args | grep -c '[p]ython3.* -S -s -B -c' || true
+        grep -c . /proc/mounts
+    }
+    [ -e /proc/mounts ] || skip "no /proc"
+    before=$(state)
+    "$AUKLET" eval t.jsonl --completions c.jsonl -o r.jsonl --workers 64 -q >/dev/null 2>&1 &
+    pid=$!
+    most=0
+    for _ in 1 2 3 4 5 6 7 8; do
+        sleep 0.2
+        # each worker's server, and the one that compiles; a program is a child of its server
+        n=$(ps -eo ppid,pid,args | awk -v me=$pid '$1 == me' | wc -l)
+        [ "$n" -le "$most" ] || most=$n
+    done
+    kill -9 $pid
+    wait $pid 2>/dev/null || true
+    sleep 0.5
+    echo "$most boxes; before: $before; after: $(state)"
+    [ "$most" -le $(($(nproc) + 1)) ]
+    [ "$most" -ge 1 ]
+    [ "$(state)" = "$before" ]
 }
 
 @test "a model folder is asked, and its answers read the same from the file" {

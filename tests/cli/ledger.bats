@@ -145,7 +145,8 @@ assert len(r["model"]["fingerprint"]) == 64 == len(r["source"]["fingerprint"])
 assert r["started"] < r["finished"]
 '
     run --separate-stderr "$AUKLET" quantize "$ROOT/data/miniature" "$BATS_TEST_TMPDIR/r" --no-ledger
-    [ "$status" -eq 0 ] && [ -z "$stderr" ]
+    [ "$status" -eq 0 ]
+    [ -z "$stderr" ]
     run --separate-stderr "$AUKLET" ledger list
     [ "${#lines[@]}" -eq 1 ]
 }
@@ -160,24 +161,87 @@ assert r["started"] < r["finished"]
     [ -f "$BATS_TEST_TMPDIR/.local/share/auklet/ledger.db" ]
 }
 
-@test "without AUK_LEDGER a record is kept where it is asked for" {
-    unset AUK_LEDGER
-    export XDG_DATA_HOME=$BATS_TEST_TMPDIR/data
+@test "a record is kept by default, in the data home; AUK_LEDGER= and --no-ledger keep none" {
+    export XDG_DATA_HOME=$BATS_TEST_TMPDIR/data XDG_CACHE_HOME=$BATS_TEST_TMPDIR/cache
+    export AUK_LEDGER=
     run --separate-stderr "$AUKLET" quantize "$ROOT/data/miniature" "$BATS_TEST_TMPDIR/q"
-    [ "$status" -eq 0 ] && [ -z "$stderr" ] && [ ! -e "$XDG_DATA_HOME" ]
-    run --separate-stderr "$AUKLET" quantize "$ROOT/data/miniature" "$BATS_TEST_TMPDIR/r" --ledger
+    [ "$status" -eq 0 ]
+    [ -z "$stderr" ]
+    unset AUK_LEDGER
+    run --separate-stderr "$AUKLET" quantize "$ROOT/data/miniature" "$BATS_TEST_TMPDIR/r" --no-ledger
+    [ "$status" -eq 0 ]
+    [ ! -e "$XDG_DATA_HOME" ]
+    run --separate-stderr "$AUKLET" quantize "$ROOT/data/miniature" "$BATS_TEST_TMPDIR/s"
     [ "$status" -eq 0 ]
     has "$stderr" "auklet: ledger: "
+    run --separate-stderr "$AUKLET" ledger verify
+    [ "$status" -eq 0 ]
     [ -f "$XDG_DATA_HOME/auklet/ledger.db" ]
 }
 
-@test "a record that cannot be kept is a failure, but the result is printed" {
+@test "a model is hashed once; one byte that changes is noticed, also with its times set back" {
+    export XDG_CACHE_HOME=$BATS_TEST_TMPDIR/cache
+    cp -R "$ROOT/data/miniature" "$BATS_TEST_TMPDIR/m"
+    "$AUKLET" compare "$BATS_TEST_TMPDIR/m" "$BATS_TEST_TMPDIR/m" --text "$ROOT/README.md" -q >/dev/null
+    sleep 3.1
+    fingerprint() {
+        "$AUKLET" compare "$BATS_TEST_TMPDIR/m" "$BATS_TEST_TMPDIR/m" --text "$ROOT/README.md" -q >/dev/null
+        "$AUKLET" ledger show latest --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["record"]["model"]["fingerprint"])'
+    }
+    check() {
+        (cd "$BATS_TEST_TMPDIR/m" && sha256sum $(ls *.jinja *.json *.model *.safetensors 2>/dev/null) | LC_ALL=C sort -k 2 | sha256sum | cut -d' ' -f1)
+    }
+    [ "$(fingerprint)" = "$(check)" ]
+    grep -q "^[0-9 ]* [0-9a-f]\{64\}$" "$XDG_CACHE_HOME/auklet/fingerprints"
+    lines=$(wc -l <"$XDG_CACHE_HOME/auklet/fingerprints")
+    [ "$(fingerprint)" = "$(check)" ]
+    [ "$(wc -l <"$XDG_CACHE_HOME/auklet/fingerprints")" -eq "$lines" ]
+    touch -r "$BATS_TEST_TMPDIR/m/config.json" "$BATS_TEST_TMPDIR/times"
+    sed -i 's/  / \t/' "$BATS_TEST_TMPDIR/m/config.json"
+    touch -r "$BATS_TEST_TMPDIR/times" "$BATS_TEST_TMPDIR/m/config.json"
+    [ "$(fingerprint)" = "$(check)" ]
+    printf 'no line\n1 2 3' >>"$XDG_CACHE_HOME/auklet/fingerprints"
+    [ "$(fingerprint)" = "$(check)" ]
+}
+
+@test "a record that cannot be kept is a failure where the ledger was named, and else a warning" {
     run --separate-stderr "$AUKLET" quantize "$ROOT/data/miniature" "$BATS_TEST_TMPDIR/q" --json \
         --db /dev/null/ledger.db
     [ "$status" -eq 1 ]
     has "$output" '"ledger_id": null'
     [ "${#stderr_lines[@]}" -eq 1 ]
-    has "$stderr" "not in the ledger: cannot make folder '/dev/null'"
+    has "$stderr" "not in the ledger: cannot make the folder '/dev/null'"
+    unset AUK_LEDGER
+    XDG_DATA_HOME=/dev/null run --separate-stderr "$AUKLET" quantize "$ROOT/data/miniature" "$BATS_TEST_TMPDIR/r" --json
+    [ "$status" -eq 0 ]
+    has "$output" '"ledger_id": null'
+    has "$stderr" "not in the ledger: "
+}
+
+@test "a full disk: the result is printed, one line says why there is no record, the ledger is whole" {
+    [ "$(id -u)" -eq 0 ] || skip "needs root to mount a small disk"
+    mkdir "$BATS_TEST_TMPDIR/disk"
+    mount -t tmpfs -o size=600k none "$BATS_TEST_TMPDIR/disk" 2>/dev/null || skip "cannot mount here"
+    export AUK_LEDGER=$BATS_TEST_TMPDIR/disk/ledger.db
+    fill() {
+        "$AUKLET" ledger import "$RECORDS" >/dev/null
+        dd if=/dev/zero of="$BATS_TEST_TMPDIR/disk/fill" bs=4k 2>/dev/null || true
+        run --separate-stderr "$AUKLET" quantize "$ROOT/data/miniature" "$BATS_TEST_TMPDIR/q" --json
+        full=$status
+        result=$output
+        said=$stderr
+        rm "$BATS_TEST_TMPDIR/disk/fill"
+        run --separate-stderr "$AUKLET" ledger verify
+    }
+    fill || true
+    umount "$BATS_TEST_TMPDIR/disk"
+    echo "$said"
+    [ "$full" -eq 1 ]
+    has "$result" '"ledger_id": null'
+    has "$said" "not in the ledger: "
+    has "$said" "full"
+    [ "$(wc -l <<<"$said")" -eq 1 ]
+    [ "$status" -eq 0 ]
 }
 
 # ---- bad input ---------------------------------------------------------------------------------

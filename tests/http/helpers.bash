@@ -6,6 +6,7 @@ bats_require_minimum_version 1.5.0
 ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 AUKLET=${AUKLET:-$ROOT/build/release/auklet}
 export LC_ALL=C PYTHONDONTWRITEBYTECODE=1 no_proxy=localhost,127.0.0.1
+export AUK_LEDGER= # tests keep no record in the user's own ledger
 unset AUK_THREADS AUK_CPU AUK_MODEL HF_TOKEN HF_ENDPOINT AUKLET_API_KEY
 
 # has TEXT WORD: TEXT contains WORD; says what it held when not.

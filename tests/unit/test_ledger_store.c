@@ -602,7 +602,7 @@ static void a_fingerprint_is_what_sha256sum_gives(void **state)
     assert_int_equal(auk_file_write(in_dir("config.json"), auk_str_of("{}"), &err), AUK_OK);
     assert_int_equal(auk_file_write(in_dir("README.md"), auk_str_of("x"), &err), AUK_OK);
     assert_int_equal(auk_file_write(in_dir("a.safetensors"), auk_str_of(""), &err), AUK_OK);
-    assert_int_equal(auk_fingerprint(one, dir, NULL, NULL, NULL, &err), AUK_OK);
+    assert_int_equal(auk_fingerprint(one, dir, NULL, NULL, NULL, NULL, &err), AUK_OK);
     snprintf(list, sizeof list,
              "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  a.safetensors\n"
              "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a  config.json\n");
@@ -610,13 +610,14 @@ static void a_fingerprint_is_what_sha256sum_gives(void **state)
     assert_string_equal(one, want);
     auk_pool *pool = auk_pool_new(3);
     assert_int_equal(auk_file_write(in_dir("README.md"), auk_str_of("other"), &err), AUK_OK);
-    assert_int_equal(auk_fingerprint(two, dir, pool, NULL, NULL, &err), AUK_OK);
+    assert_int_equal(auk_fingerprint(two, dir, NULL, pool, NULL, NULL, &err), AUK_OK);
     assert_string_equal(one, two);
     assert_int_equal(auk_file_write(in_dir("a.safetensors"), auk_str_of("y"), &err), AUK_OK);
-    assert_int_equal(auk_fingerprint(two, dir, pool, NULL, NULL, &err), AUK_OK);
+    assert_int_equal(auk_fingerprint(two, dir, NULL, pool, NULL, NULL, &err), AUK_OK);
     assert_string_not_equal(one, two);
     auk_pool_free(pool);
-    assert_int_equal(auk_fingerprint(one, in_dir("none"), NULL, NULL, NULL, &err), AUK_ENOTFOUND);
+    assert_int_equal(auk_fingerprint(one, in_dir("none"), NULL, NULL, NULL, NULL, &err),
+                     AUK_ENOTFOUND);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
