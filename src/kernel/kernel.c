@@ -36,6 +36,10 @@ void auk_kernel_init_scalar(auk_kernel *k)
         .finite_bf16 = auk_finite_bf16_scalar,
         .quantize_affine = auk_quantize_affine_scalar,
         .quantize_fp = auk_quantize_fp_scalar,
+        .gemm_f32 = auk_gemm_f32_scalar,
+        .search_affine = auk_search_affine_scalar,
+        .solve_lanes = auk_solve_lanes_scalar,
+        .pull_affine = auk_pull_affine_scalar,
     };
 }
 
@@ -62,7 +66,8 @@ static const struct {
     SLOT(f32_to_bf16),    SLOT(round_bf16),   SLOT(axpy_f32),
     SLOT(axpy_bf16),      SLOT(silu),         SLOT(softmax),
     SLOT(argmax),         SLOT(finite_bf16),  SLOT(quantize_affine),
-    SLOT(quantize_fp),
+    SLOT(quantize_fp),    SLOT(gemm_f32),     SLOT(search_affine),
+    SLOT(solve_lanes),    SLOT(pull_affine),
 #undef SLOT
 };
 #define N_SLOTS (sizeof slots / sizeof *slots)

@@ -128,7 +128,32 @@ typedef struct auk_kernel {
     /* scale: one byte per group (E8M0, or E4M3 for nvfp4). */
     void (*quantize_fp)(uint8_t *codes, uint8_t *scale, const float *w, size_t n,
                         const auk_fp_rule *rule);
+
+    /* c[i * ldc + j] += sum over p of A[i][p] * b[p * ldb + j] (or -= with `minus`) for i < m,
+     * j < n; one fma per p, in the order of p, starting from c.  A[i][p] = a[i * a_row + p *
+     * a_col]. c overlaps neither. */
+    void (*gemm_f32)(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col,
+                     const float *b, size_t ldb, size_t m, size_t n, size_t k, bool minus);
+
+    /* The three below work on one group of AUK_LANES rows, transposed: x[j * AUK_LANES + row].
+     * What they compute: grid_scalar.c.
+     *
+     * The scale and bias, both bfloat16 values, whose nearest codes have the least weighted square
+     * error: weights a[j] >= 0, not all 0. */
+    void (*search_affine)(float *scale, float *bias, const float *w, const float *a, int bits,
+                          int group);
+    /* t = w + y with y R = c, R upper triangular: R[j][k] = r[k * ldr + j]. */
+    void (*solve_lanes)(float *t, const float *w, const float *c, const float *r, size_t ldr,
+                        int group);
+    /* Codes in order, each compensating the errors before it; e = w - (scale * code + bias).  c
+     * holds what earlier groups ask for.  loss[row] is this group's part of the quadratic error.
+     * Without c (NULL; r is then not read, and loss stays) codes are the nearest. */
+    void (*pull_affine)(uint8_t *codes, float *e, float *loss, const float *w, const float *c,
+                        const float *r, size_t ldr, const float *scale, const float *bias, int bits,
+                        int group);
 } auk_kernel;
+
+#define AUK_LANES 16
 
 /* Fills every slot with the reference, then lets each allowed level replace what it improves. */
 void auk_kernel_init(auk_kernel *k, unsigned cpu_flags);

@@ -341,24 +341,28 @@ class Miniature(nn.Module):
         return self.hidden(ids, cache, start, stats) @ self.embed_tokens.t() * self.cfg["logit_scale"]
 
 
-def make_config(vocab, special):
+# name -> hidden size, layers, heads, experts, width of an expert, width of the dense layer
+SIZES = {"miniature": (192, 6, 4, 20, 64, 512), "bed": (256, 8, 4, 32, 128, 768)}
+
+
+def make_config(vocab, special, size="miniature"):
     """config.json in the released form, except that tie_word_embeddings is true instead of null: transformers
     5.24 refuses null, and this folder should load there as it is."""
-    layers = 6
+    hidden, layers, heads, experts, width, dense = SIZES[size]
     return {
         "architectures": ["Cohere2MoeForCausalLM"],
         "attention_bias": False, "attention_dropout": 0.0,
         "bos_token_id": special["<BOS_TOKEN>"], "dtype": "bfloat16",
         "eos_token_id": special["<|END_OF_TURN_TOKEN|>"],
         "expert_selection_fn": "sigmoid", "first_k_dense_replace": 1,
-        "head_dim": 64, "hidden_act": "silu", "hidden_size": 192, "initializer_range": 0.02,
-        "intermediate_size": 64, "layer_norm_eps": 1e-05,
+        "head_dim": 64, "hidden_act": "silu", "hidden_size": hidden, "initializer_range": 0.02,
+        "intermediate_size": width, "layer_norm_eps": 1e-05,
         "layer_types": ["full_attention" if i % 4 == 0 else "sliding_attention" for i in range(layers)],
         "logit_scale": 1.0, "max_position_embeddings": 8192, "model_type": "cohere2_moe",
-        "norm_topk_prob": False, "num_attention_heads": 4, "num_experts": 20,
+        "norm_topk_prob": False, "num_attention_heads": heads, "num_experts": experts,
         "num_experts_per_tok": 4, "num_hidden_layers": layers, "num_key_value_heads": 2,
         "num_shared_experts": 0, "pad_token_id": special["<PAD>"], "position_embedding_type": "rope_gptj",
-        "prefix_dense_intermediate_size": 512, "prefix_dense_sliding_window_pattern": 1,
+        "prefix_dense_intermediate_size": dense, "prefix_dense_sliding_window_pattern": 1,
         "rms_norm_eps": 1e-06, "rope_theta": 50000, "rotary_pct": 1.0,
         "shared_expert_combination_strategy": "average", "sliding_window": 128, "sliding_window_pattern": 4,
         "tie_word_embeddings": True, "transformers_version": "5.8.0", "use_cache": True,

@@ -1,6 +1,6 @@
 """Trains the miniature model on a CPU. Stops after a time budget; a stopped run goes on from its checkpoint.
 
-usage: python train.py WORK_FOLDER [--minutes 75] [--threads 1]
+usage: python train.py WORK_FOLDER [--size miniature|bed] [--minutes 75] [--threads 1]
 
 WORK_FOLDER gets checkpoint.pt (weights, optimizer, step, seconds) and log.jsonl. The learning rate follows the
 share of the time budget that is used, so a slower machine sees fewer batches but the same schedule.
@@ -15,7 +15,7 @@ os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")
 import torch
 import torch.nn.functional as F
 
-from model import Miniature, make_config
+from model import SIZES, Miniature, make_config
 from optimizer import Optimizer
 from render import Renderer
 from rows import LOSS_SCALE, Rows
@@ -62,6 +62,7 @@ def save(path, model, opt, step, seconds):
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("work")
+    ap.add_argument("--size", choices=SIZES, default="miniature")
     ap.add_argument("--minutes", type=float, default=75)
     ap.add_argument("--threads", type=int, default=1)
     ap.add_argument("--save-every", type=float, default=240)
@@ -70,7 +71,7 @@ def main():
     os.makedirs(args.work, exist_ok=True)
     renderer = Renderer()
     rows = Rows(renderer, SEED)
-    model = Miniature(make_config(renderer.tok.get_vocab_size(), special_ids(renderer)))
+    model = Miniature(make_config(renderer.tok.get_vocab_size(), special_ids(renderer), args.size))
     model.init_weights(SEED)
     opt = Optimizer(model)
     step, seconds, path = 0, 0.0, os.path.join(args.work, "checkpoint.pt")

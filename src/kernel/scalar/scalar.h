@@ -39,6 +39,16 @@ void auk_quantize_affine_scalar(uint8_t *codes, float *scale, float *bias, const
 void auk_quantize_fp_scalar(uint8_t *codes, uint8_t *scale, const float *w, size_t n,
                             const auk_fp_rule *rule);
 
+void auk_gemm_f32_scalar(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col,
+                         const float *b, size_t ldb, size_t m, size_t n, size_t k, bool minus);
+void auk_search_affine_scalar(float *scale, float *bias, const float *w, const float *a, int bits,
+                              int group);
+void auk_solve_lanes_scalar(float *t, const float *w, const float *c, const float *r, size_t ldr,
+                            int group);
+void auk_pull_affine_scalar(uint8_t *codes, float *e, float *loss, const float *w, const float *c,
+                            const float *r, size_t ldr, const float *scale, const float *bias,
+                            int bits, int group);
+
 /* Code i of a packed row: a little-endian stream of `bits`-bit fields. */
 static inline unsigned auk_code_at(const uint8_t *codes, size_t i, int bits)
 {

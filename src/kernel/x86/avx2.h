@@ -37,4 +37,14 @@ void auk_silu_avx2(float *x, size_t n);
 void auk_softmax_avx2(float *x, size_t n);
 size_t auk_argmax_avx2(const float *x, size_t n);
 
+void auk_gemm_f32_avx2(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col,
+                       const float *b, size_t ldb, size_t m, size_t n, size_t k, bool minus);
+void auk_search_affine_avx2(float *scale, float *bias, const float *w, const float *a, int bits,
+                            int group);
+void auk_solve_lanes_avx2(float *t, const float *w, const float *c, const float *r, size_t ldr,
+                          int group);
+void auk_pull_affine_avx2(uint8_t *codes, float *e, float *loss, const float *w, const float *c,
+                          const float *r, size_t ldr, const float *scale, const float *bias,
+                          int bits, int group);
+
 #endif

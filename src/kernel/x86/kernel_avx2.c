@@ -33,4 +33,8 @@ void auk_kernel_init_avx2(auk_kernel *k)
     k->finite_bf16 = auk_finite_bf16_avx2;
     k->quantize_affine = auk_quantize_affine_avx2;
     k->quantize_fp = auk_quantize_fp_avx2;
+    k->gemm_f32 = auk_gemm_f32_avx2;
+    k->search_affine = auk_search_affine_avx2;
+    k->solve_lanes = auk_solve_lanes_avx2;
+    k->pull_affine = auk_pull_affine_avx2;
 }
