@@ -153,6 +153,9 @@ AUK_MUST_CHECK int auk_sink_write(auk_sink *sink, int tensor, uint64_t offset, c
  * then, so that even after a power cut no work is believed done that is not. */
 AUK_MUST_CHECK int auk_sink_mark(auk_sink *sink, uint64_t done, auk_err *err);
 
+/* The same, surely: for units that took long. */
+AUK_MUST_CHECK int auk_sink_mark_now(auk_sink *sink, uint64_t done, auk_err *err);
+
 /* The folder to put other files into (config.json, tokenizer.json ...) before commit. */
 const char *auk_sink_dir(const auk_sink *sink);
 uint64_t auk_sink_bytes(const auk_sink *sink); /* tensor data of all that was declared */

@@ -389,6 +389,13 @@ int auk_sink_mark(auk_sink *s, uint64_t done, auk_err *err)
     return rc == AUK_OK ? write_state(s, done, err) : rc;
 }
 
+int auk_sink_mark_now(auk_sink *s, uint64_t done, auk_err *err)
+{
+    int rc = sync_shards(s, err);
+
+    return rc == AUK_OK ? write_state(s, done, err) : rc;
+}
+
 const char *auk_sink_dir(const auk_sink *s)
 {
     return s->partial;

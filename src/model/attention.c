@@ -163,11 +163,11 @@ static void store(const auk_forward *f, auk_kv_layer *kv, uint8_t *cache, const 
         }
 }
 
-void auk_forward_attention(auk_forward *f, int layer, const auk_span *spans, size_t n_spans)
+void auk_forward_attention(auk_forward *f, const auk_layer *l, int layer, const auk_span *spans,
+                           size_t n_spans)
 {
     const auk_hparams *hp = f->hp;
     size_t width = (size_t)hp->head_dim * (size_t)hp->n_kv_heads, n = 0;
-    const auk_layer *l = &f->m->layers[layer];
     auk_matmul in[3] = {
         {.m = &l->q, .y = f->q}, {.m = &l->k, .y = f->kf}, {.m = &l->v, .y = f->vf}};
 

@@ -232,17 +232,23 @@ static auk_matmul product(const auk_forward *f, const auk_mat *m, float *y, cons
         .m = m, .y = y, .x = x, .n = n, .y_stride = m->rows, .x_stride = m->cols, .bf16 = f->bf16};
 }
 
+/* g = silu(g) * u over n values. */
+static void gate_values(const auk_kernel *k, bool bf16, float *g, const float *u, size_t n)
+{
+    k->silu(g, n);
+    if (bf16)
+        k->round_bf16(g, n);
+    for (size_t i = 0; i < n; i++)
+        g[i] *= u[i];
+    if (bf16)
+        k->round_bf16(g, n);
+}
+
 static void gate_range(void *ctx, size_t lo, size_t hi)
 {
     const auk_forward *f = ctx;
-    float *g = f->gate + lo;
-    const float *u = f->up + lo;
 
-    f->k->silu(g, hi - lo);
-    round_rows(f, g, hi - lo);
-    for (size_t i = 0; i < hi - lo; i++)
-        g[i] *= u[i];
-    round_rows(f, g, hi - lo);
+    gate_values(f->k, f->bf16, f->gate + lo, f->up + lo, hi - lo);
 }
 
 /* gate = silu(gate) * up over n values. */
@@ -343,16 +349,24 @@ static void combine_range(void *ctx, size_t lo, size_t hi)
     }
 }
 
+/* ids and weights of n normed rows. */
+static void route(auk_forward *f, const auk_layer *l, const float *x, size_t n)
+{
+    size_t top = (size_t)f->hp->top_k, experts = (size_t)f->hp->n_experts;
+
+    auk_matmul router = product(f, &l->router, f->router, x, n);
+    auk_matmul_run(&f->work, &router, 1);
+    for (size_t t = 0; t < n; t++)
+        choose(f, f->router + t * experts, f->ids + t * top, f->weights + t * top);
+}
+
 static void sparse_mlp(auk_forward *f, int layer, const auk_layer *l, float *out, size_t n,
                        const auk_tap *tap)
 {
     size_t top = (size_t)f->hp->top_k, experts = (size_t)f->hp->n_experts;
     size_t width = (size_t)f->hp->expert_width, hidden = (size_t)f->hp->hidden, n_jobs = 0;
 
-    auk_matmul router = product(f, &l->router, f->router, f->x, n);
-    auk_matmul_run(&f->work, &router, 1);
-    for (size_t t = 0; t < n; t++)
-        choose(f, f->router + t * experts, f->ids + t * top, f->weights + t * top);
+    route(f, l, f->x, n);
     if (tap != NULL && tap->router != NULL)
         tap->router(tap->ctx, layer, f->router, f->ids, f->weights, n);
     group_by_expert(f, n);
@@ -413,7 +427,7 @@ void auk_forward_spans(auk_forward *f, int layer, const auk_span *spans, size_t 
     for (size_t i = 0; i < n_spans; i++)
         n += spans[i].n;
     norm_rows(f, f->x, h, l->norm, n);
-    auk_forward_attention(f, layer, spans, n_spans);
+    auk_forward_attention(f, l, layer, spans, n_spans);
     if (l->sparse) {
         mlp = f->mlp_out;
         sparse_mlp(f, layer, l, mlp, n, tap);
@@ -424,6 +438,77 @@ void auk_forward_spans(auk_forward *f, int layer, const auk_span *spans, size_t 
     auk_pool_run(f->work.pool, n * hidden, 8192, add_range, &j);
     if (tap != NULL && tap->hidden != NULL)
         tap->hidden(tap->ctx, layer, h, n);
+}
+
+/* ---- the same in parts --------------------------------------------------------------------- */
+
+typedef struct plus_job {
+    const auk_forward *f;
+    float *h, *y;
+} plus_job;
+
+static void plus_range(void *ctx, size_t lo, size_t hi)
+{
+    const plus_job *j = ctx;
+
+    round_rows(j->f, j->y + lo, hi - lo);
+    for (size_t i = lo; i < hi; i++)
+        j->h[i] += j->y[i];
+    round_rows(j->f, j->h + lo, hi - lo);
+}
+
+void auk_forward_plus(auk_forward *f, float *h, float *y, size_t n)
+{
+    plus_job j = {f, h, y};
+    auk_pool_run(f->work.pool, n * (size_t)f->hp->hidden, 8192, plus_range, &j);
+}
+
+void auk_forward_mix(auk_forward *f, const auk_layer *l, int layer, auk_kv_layer *kv, float *h,
+                     int pos, size_t n, const float **normed, const float **heads)
+{
+    norm_rows(f, f->x, h, l->norm, n);
+    auk_forward_attention(f, l, layer, &(auk_span){kv, pos, n}, 1);
+    auk_forward_plus(f, h, f->attn_out, n);
+    *normed = f->x;
+    *heads = f->heads;
+}
+
+void auk_forward_route(auk_forward *f, const auk_layer *l, const float *x, size_t n, int32_t *ids,
+                       float *weights)
+{
+    size_t top = (size_t)f->hp->top_k;
+
+    route(f, l, x, n);
+    memcpy(ids, f->ids, n * top * sizeof *ids);
+    memcpy(weights, f->weights, n * top * sizeof *weights);
+}
+
+static auk_matmul mlp_product(const auk_mlp *m, const auk_mat *mat, float *y, const float *x,
+                              size_t n)
+{
+    return (auk_matmul){.m = mat,
+                        .y = y,
+                        .x = x,
+                        .n = n,
+                        .y_stride = mat->rows,
+                        .x_stride = mat->cols,
+                        .round_bf16 = m->precision == AUK_PRECISION_BF16};
+}
+
+void auk_mlp_hidden(const auk_work *w, const auk_mlp *m, float *h, float *scratch, const float *x,
+                    size_t n)
+{
+    auk_matmul jobs[2] = {mlp_product(m, &m->gate, h, x, n), mlp_product(m, &m->up, scratch, x, n)};
+
+    auk_matmul_run(w, jobs, 2);
+    gate_values(w->k, m->precision == AUK_PRECISION_BF16, h, scratch, n * m->gate.rows);
+}
+
+void auk_mlp_output(const auk_work *w, const auk_mlp *m, float *y, const float *h, size_t n)
+{
+    auk_matmul job = mlp_product(m, &m->down, y, h, n);
+
+    auk_matmul_run(w, &job, 1);
 }
 
 void auk_forward_logits(auk_forward *f, float *logits, const float *h, size_t n)

@@ -34,7 +34,9 @@ struct auk_forward {
     size_t attn_floats;
 };
 
-/* attn_out = o_proj(attention(x)) of the spans' rows, and each span's kv gets its keys. */
-void auk_forward_attention(auk_forward *f, int layer, const auk_span *spans, size_t n_spans);
+/* attn_out = o_proj(attention(x)) of the spans' rows, and each span's kv gets its keys; heads holds
+ * o_proj's inputs. */
+void auk_forward_attention(auk_forward *f, const auk_layer *l, int layer, const auk_span *spans,
+                           size_t n_spans);
 
 #endif

@@ -171,6 +171,37 @@ typedef struct auk_span {
 void auk_forward_spans(auk_forward *f, int layer, const auk_span *spans, size_t n_spans, float *h,
                        const auk_tap *tap);
 
+/* ---- a layer in parts: what calibration looks at, and exchanges, between them --------------
+ *
+ * auk_forward_layer is, to the bit: auk_forward_mix; per row the MLP's output y (sparse layers:
+ * from zero, += weight * output of each chosen expert in ascending order of expert, by axpy_f32);
+ * auk_forward_plus. */
+
+/* h += attention.  l: the layer's weights, the model's own or others.  *normed (n rows of hidden
+ * floats) is what attention, router and MLP read, *heads what o_proj reads; both stay until the
+ * next call. */
+void auk_forward_mix(auk_forward *f, const auk_layer *l, int layer, auk_kv_layer *kv, float *h,
+                     int pos, size_t n, const float **normed, const float **heads);
+
+/* top_k ids, in descending order of logit, and weights for each of n normed rows. */
+void auk_forward_route(auk_forward *f, const auk_layer *l, const float *x, size_t n, int32_t *ids,
+                       float *weights);
+
+/* h += y, n rows; y is rounded on the way. */
+void auk_forward_plus(auk_forward *f, float *h, float *y, size_t n);
+
+/* A dense layer's MLP, or one expert.  Unlike an auk_forward it may be used by several threads,
+ * each inside a range of its own work's pool. */
+typedef struct auk_mlp {
+    auk_mat gate, up, down;
+    auk_precision precision;
+} auk_mlp;
+
+/* h = silu(gate x) * (up x); scratch has h's size. */
+void auk_mlp_hidden(const auk_work *w, const auk_mlp *m, float *h, float *scratch, const float *x,
+                    size_t n);
+void auk_mlp_output(const auk_work *w, const auk_mlp *m, float *y, const float *h, size_t n);
+
 /* logits: n rows of vocab floats, from the last layer's rows h (which stay as they are). */
 void auk_forward_logits(auk_forward *f, float *logits, const float *h, size_t n);
 
