@@ -72,6 +72,51 @@ typedef enum auk_rounding { AUK_ROUND_METAL, AUK_ROUND_CPU } auk_rounding;
  * (MLX through 0.32.1) or up, so that nothing saturates (MLX 0.32.2 and later). */
 typedef enum auk_mx_scale { AUK_MX_NEAREST, AUK_MX_UP } auk_mx_scale;
 
+/* How codes are chosen; the files are MLX's in every case.  RTN: round to nearest, MLX's own bytes.
+ * WRTN: scale and bias searched for the least weighted error.  GPTQ: one code compensates the
+ * errors of those before it, per expert, with WRTN where it does better on held-out tokens. */
+typedef enum auk_method { AUK_METHOD_RTN, AUK_METHOD_WRTN, AUK_METHOD_GPTQ } auk_method;
+
+/* Calibration tokens: sequences one after another.  GPTQ needs them; WRTN may use them. */
+typedef struct auk_calibration {
+    const int32_t *ids;    /* borrowed */
+    const size_t *lengths; /* borrowed; of each sequence */
+    size_t n_sequences;
+} auk_calibration;
+
+/* Classes of modules to quantize, for auk_quant_options.include. */
+enum {
+    AUK_INCLUDE_EXPERTS = 1 << 0,
+    AUK_INCLUDE_DENSE = 1 << 1,
+    AUK_INCLUDE_EMBEDDING = 1 << 2,
+    AUK_INCLUDE_ATTENTION = 1 << 3,
+    AUK_INCLUDE_ROUTER = 1 << 4,
+};
+
+/* A module's own number format: affine bits and group size; 16 bits leave it as it is. */
+typedef struct auk_quant_format {
+    const char *path; /* borrowed; "language_model.model.layers.1.mlp.switch_mlp.down_proj" */
+    int bits, group_size;
+} auk_quant_format;
+
+/* What became of one matrix under WRTN or GPTQ with calibration. */
+typedef struct auk_quant_entry {
+    int layer, expert;                  /* expert -1: not of an expert */
+    const char *proj;                   /* "gate_proj", "o_proj" ...; static */
+    uint64_t tokens;                    /* calibration tokens it saw */
+    double n_eff;                       /* (sum w)^2 / sum w^2 of their weights */
+    double kappa, damp;                 /* shrinkage and damping of the Hessian that was used */
+    bool f64;                           /* the factor needed double precision */
+    uint64_t dead;                      /* inputs that were always 0 */
+    uint64_t judged_by;                 /* tokens behind the three errors */
+    bool held_out;                      /* they were not used for quantizing */
+    double loss;                        /* GPTQ's objective, from the factor */
+    double err_rtn, err_wrtn, err_gptq; /* sum of w |(W - Q) x|^2; err_gptq -1: not run */
+    auk_method chosen;
+    const char *reason; /* why not GPTQ: "held-out error", "no tokens", "not definite"; or "" */
+} auk_quant_entry;
+typedef void auk_quant_entry_fn(void *ctx, const auk_quant_entry *entry);
+
 typedef struct auk_quant_options {
     auk_mode mode;
     int bits;           /* affine: 2 3 4 5 6 8; 0: the mode's own */
@@ -79,8 +124,17 @@ typedef struct auk_quant_options {
     const char *recipe; /* borrowed; NULL or mixed_2_6 3_4 3_5 3_6 3_8 4_6 4_8 */
     auk_rounding rounding;
     auk_mx_scale mx_scale;
+    auk_method method;
+    const auk_calibration *calibration; /* or NULL */
+    int weight_power;                   /* tokens count by router weight ^ this: 0, 1 or 2 */
+    unsigned include;                   /* 0: experts, dense layers, embedding; not with a recipe */
+    const auk_quant_format *formats;    /* borrowed; modules that differ from the rest, or NULL */
+    size_t n_formats;
+    auk_quant_entry_fn *entry; /* called per matrix, in order, from auk_quantize; or NULL */
+    void *entry_ctx;
     uint64_t shard_bytes;      /* largest shard; 0: MLX's 5 GiB */
     bool force;                /* replace an existing destination */
+    bool resume;               /* fail when an unfinished DST.partial is another job's */
     int threads;               /* 0: one per processor */
     unsigned cpu_flags;        /* 0: the best this processor has */
     auk_progress_fn *progress; /* or NULL */
@@ -94,12 +148,14 @@ typedef struct auk_quant_result {
     uint64_t tensors;       /* tensors written */
     double bits_per_weight; /* 8 * bytes / weights */
     double seconds;
-    uint64_t peak_rss_bytes; /* the process's largest resident set, mapped pages included */
+    uint64_t peak_rss_bytes;      /* the process's largest resident set, mapped pages included */
+    uint64_t work_bytes;          /* what calibration allocated at most */
+    uint64_t matrices, fallbacks; /* under GPTQ: how many, and how many of them are WRTN */
 } auk_quant_result;
 
 AUK_API auk_quant_options auk_quant_defaults(void);
 
-/* Reads the checkpoint folder `src` and writes an MLX-layout folder `dst`, round to nearest.
+/* Reads the checkpoint folder `src` and writes an MLX-layout folder `dst`.
  * `dst` appears complete or not at all; a killed run is taken up again by the same call. */
 AUK_API AUK_MUST_CHECK int auk_quantize(auk_quant_result *out, const char *src, const char *dst,
                                         const auk_quant_options *opts, auk_err *err);

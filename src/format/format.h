@@ -138,6 +138,10 @@ AUK_MUST_CHECK int auk_sink_new(auk_sink **out, const char *dst, uint64_t shard_
                                 auk_err *err);
 void auk_sink_free(auk_sink *sink); /* what was written stays for a later run to take up */
 
+/* What an earlier run left in DST.partial must be of the same plan: otherwise auk_sink_begin fails
+ * instead of beginning anew. */
+void auk_sink_expect(auk_sink *sink);
+
 /* Returns the tensor's number, counted from 0, or a negative code. */
 AUK_MUST_CHECK int auk_sink_declare(auk_sink *sink, const char *name, auk_dtype dtype, int rank,
                                     const uint64_t *shape, auk_err *err);

@@ -35,7 +35,7 @@ typedef struct out_shard {
 struct auk_sink {
     char *dst, *partial; /* owned */
     uint64_t shard_bytes, total;
-    bool force;
+    bool force, expects;
     out_tensor *tensors; /* owned */
     size_t n, cap;
     out_shard *shards; /* owned */
@@ -264,6 +264,20 @@ static bool read_state(const auk_sink *s, uint64_t *done)
     return same;
 }
 
+static bool has_state(const auk_sink *s)
+{
+    char *path = state_path(s);
+    bool has = auk_file_exists(path);
+
+    free(path);
+    return has;
+}
+
+void auk_sink_expect(auk_sink *s)
+{
+    s->expects = true;
+}
+
 static int check_space(const auk_sink *s, uint64_t already, auk_err *err)
 {
     uint64_t free_bytes, need = s->total + s->total / 1000 + (64 << 20);
@@ -348,6 +362,11 @@ int auk_sink_begin(auk_sink *s, const char *plan, uint64_t *done, auk_err *err)
     if (rc < 0)
         return rc;
     bool resume = read_state(s, done);
+    if (!resume && s->expects && has_state(s))
+        return auk_fail(err, AUK_EINVAL,
+                        "'%s' was begun with another source or other options: give the same, or "
+                        "leave out --resume to begin anew",
+                        s->partial);
     rc = check_space(s, resume ? allocated(s) : 0, err);
     if (rc < 0 && !resume)
         rmdir(s->partial); /* made just now, unless something lies in it */

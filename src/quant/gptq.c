@@ -156,6 +156,18 @@ double auk_gptq_rows(uint8_t *codes, float *scale, float *bias, auk_gptq_room *r
     return loss;
 }
 
+void auk_wrtn_block(uint8_t *codes, float *scale, float *bias, auk_gptq_room *room,
+                    const auk_kernel *k, const float *w, size_t n, auk_numfmt f)
+{
+    auk_gptq g = {k, NULL, NULL, (size_t)f.group_size, f.bits, f.group_size, AUK_GRID_SEARCH};
+    size_t groups = n / g.n;
+
+    room->n = g.n;
+    for (size_t at = 0; at < groups; at += ROWS)
+        auk_gptq_rows(codes + at * g.n * (size_t)f.bits / 8, scale + at, bias + at, room, &g,
+                      w + at * g.n, groups - at < ROWS ? groups - at : ROWS);
+}
+
 double auk_gptq_output_error(const auk_gptq_room *room, const auk_kernel *k, size_t rows,
                              const float *x, const float *weight, size_t n_x, float *out)
 {

@@ -12,6 +12,7 @@
 #ifndef AUK_QUANT_GPTQ_H
 #define AUK_QUANT_GPTQ_H
 
+#include "format/format.h"
 #include "kernel/kernel.h"
 
 #define AUK_GPTQ_ROWS 256 /* at a time */
@@ -49,6 +50,15 @@ uint64_t auk_gptq_room_bytes(size_t n);
  * packs them, its pairs to scale and bias + i * n / group.  Returns the objective (0 without r). */
 double auk_gptq_rows(uint8_t *codes, float *scale, float *bias, auk_gptq_room *room,
                      const auk_gptq *g, const float *w, size_t rows);
+
+/* n weights, a multiple of the group, in groups of their own with equal weights: codes, scales and
+ * biases in order.  The room is for 128 columns or more. */
+void auk_wrtn_block(uint8_t *codes, float *scale, float *bias, auk_gptq_room *room,
+                    const auk_kernel *k, const float *w, size_t n, auk_numfmt f);
+
+/* mxfp4, mxfp8, nvfp4: of the scales around the rule's own, the one with the least square error. */
+void auk_fp_search(uint8_t *codes, uint8_t *scale, const auk_kernel *k, const float *w, size_t n,
+                   const auk_fp_rule *rule);
 
 /* sum over `rows` errors in the room and n_x rows x of weight[t] * (error . x_t)^2; `out` has room
  * for AUK_GPTQ_ROWS * n_x floats.  weight NULL: all 1. */

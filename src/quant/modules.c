@@ -58,6 +58,33 @@ typedef struct builder {
     int rc;
 } builder;
 
+/* Formats given by path win over everything. */
+static int apply_formats(auk_quant_list *list, const auk_quant_options *opts, auk_err *err)
+{
+    for (size_t i = 0; i < opts->n_formats; i++) {
+        const auk_quant_format *f = &opts->formats[i];
+        auk_quant_module *m = NULL;
+        for (size_t j = 0; j < list->n && m == NULL; j++)
+            if (strcmp(list->modules[j].path, f->path) == 0)
+                m = &list->modules[j];
+        if (m == NULL || m->rank < 2)
+            return auk_fail(err, AUK_EINVAL, "no matrix is called '%.100s'", f->path);
+        m->is_quantized = f->bits != AUK_QUANT_NONE;
+        m->format = (auk_numfmt){AUK_AFFINE, f->bits, f->group_size};
+        if (!m->is_quantized)
+            continue;
+        int rc = auk_numfmt_check(&m->format, err);
+        if (rc < 0)
+            return rc;
+        if (m->shape[m->rank - 1] % (uint64_t)m->format.group_size != 0)
+            return auk_fail(err, AUK_EINVAL, "groups of %d do not divide the %llu inputs of '%s'",
+                            m->format.group_size, (unsigned long long)m->shape[m->rank - 1],
+                            m->path);
+        list->has_entries = true;
+    }
+    return AUK_OK;
+}
+
 /* Adds a module; shape[0] is 0 for a matrix of one expert, shape[0] and [1] for a vector. */
 static void add(builder *b, const char *name, int experts, int rows, int cols)
 {
@@ -119,6 +146,9 @@ static int read_formats(auk_quant_list *list, int *recipe, const auk_quant_optio
     if (list->has_entries && opts->mode != AUK_AFFINE)
         return auk_fail(err, AUK_EINVAL, "recipe %s is affine: it cannot be combined with mode %s",
                         opts->recipe, auk_mode_name(opts->mode));
+    if (list->has_entries && opts->include != 0)
+        return auk_fail(err, AUK_EINVAL, "recipe %s says itself what to include", opts->recipe);
+    list->include = opts->include;
     return auk_numfmt_check(&list->global, err);
 }
 
@@ -138,6 +168,8 @@ int auk_quant_list_make(auk_quant_list *out, const auk_hparams *hp, const auk_qu
         add_layer(&b);
     b.layer = -1;
     add(&b, "norm", 0, 0, hp->hidden);
+    if (b.rc == AUK_OK)
+        b.rc = apply_formats(out, opts, err);
     if (b.rc < 0)
         auk_quant_list_release(out);
     return b.rc;

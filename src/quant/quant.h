@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* quant.h - turns a bf16 checkpoint of the architecture cohere2_moe into an MLX-layout folder,
- * round to nearest: which module gets which number format, what the result weighs, and the one
- * pass that writes it.  auk_quantize itself is declared in auklet.h.
+ * round to nearest or better: which module gets which number format, what the result weighs, and
+ * the passes that write it.  auk_quantize itself is declared in auklet.h; docs/quantize.md says how
+ * the methods work and what they gain.
  *
- * The bytes are those of mlx-vlm's convert (MLX 0.32.4, mlx-vlm 0.7.10), tensor by tensor, in the
- * rounding of Metal or of the CPU; docs/formats.md describes them.  Besides auklet.h's promise:
+ * With AUK_METHOD_RTN the bytes are those of mlx-vlm's convert (MLX 0.32.4, mlx-vlm 0.7.10), tensor
+ * by tensor, in the rounding of Metal or of the CPU; docs/formats.md describes them.  Besides
+ * auklet.h's promise:
  *   - bits = 16 (affine, no recipe) converts the layout and quantizes nothing;
  *   - mx_scale acts on mxfp4 and mxfp8 only.  nvfp4 on Metal is that of MLX 0.32.1 and later: the
  *     shared maximum of earlier kernels is not reproduced;
@@ -12,7 +14,8 @@
  *   - the source may be the released layout (one tensor per expert), the fused one of transformers
  *     (experts.gate_up_proj), or MLX's own, with or without "language_model.";
  *   - source pages are dropped after use and nothing of the model's size is allocated, so the
- *     resident set stays under 300 MB for any model;
+ *     resident set stays under 300 MB for any model, and under auk_quant_memory more with
+ *     calibration;
  *   - the result is the same bytes for any thread count, processor level, and number of kills.
  * Nothing here keeps state between calls. */
 #ifndef AUK_QUANT_QUANT_H
@@ -37,7 +40,8 @@ typedef struct auk_quant_list {
     size_t n;
     auk_numfmt global; /* config.json's own bits, group_size and mode */
     bool quantizes;    /* false for AUK_QUANT_NONE */
-    bool has_entries;  /* a recipe: config.json names every quantized module */
+    bool has_entries;  /* config.json names every quantized module, not only the global format */
+    unsigned include;  /* AUK_INCLUDE_ bits; 0: MLX's own choice */
 } auk_quant_list;
 
 /* Refuses options no format has.  Sizes come from hp alone: no weights are needed. */
@@ -64,6 +68,11 @@ typedef struct auk_quant_size {
 AUK_MUST_CHECK int auk_quant_predict(auk_quant_size *out, const auk_hparams *hp,
                                      const auk_quant_options *opts, auk_err *err);
 void auk_quant_size_release(auk_quant_size *size);
+
+/* Bytes that calibration allocates at most beside the mapped source; any number of layers takes the
+ * same.  opts->calibration gives the tokens. */
+AUK_MUST_CHECK int auk_quant_memory(uint64_t *out, const auk_hparams *hp,
+                                    const auk_quant_options *opts, int threads, auk_err *err);
 
 /* Reads DIR/config.json (and generation_config.json) of a checkpoint to quantize; hp is the
  * caller's to release.  Refuses other architectures and what is quantized already. */

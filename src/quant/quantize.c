@@ -7,13 +7,13 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "quant/plan.h"
-#include "quant/rtn.h"
+#include "quant/calibrate.h"
 
 #include <sys/resource.h>
 
 auk_quant_options auk_quant_defaults(void)
 {
-    return (auk_quant_options){.mx_scale = AUK_MX_UP};
+    return (auk_quant_options){.mx_scale = AUK_MX_UP, .weight_power = 2};
 }
 
 /* The high-water mark of the resident set.  getrusage's also knows what ran before exec, so
@@ -110,7 +110,7 @@ static int convert(auk_quant_result *out, const char *src, auk_quant_job *job,
 {
     char stamp[65];
     int *outputs = NULL;
-    uint64_t done = 0;
+    uint64_t done = 0, units = 0;
 
     int rc = declare(&outputs, job->sink, job->plan, err);
     if (rc == AUK_OK)
@@ -118,8 +118,11 @@ static int convert(auk_quant_result *out, const char *src, auk_quant_job *job,
     if (rc == AUK_OK)
         rc = auk_sink_begin(job->sink, stamp, &done, err);
     job->outputs = outputs;
+    out->source_bytes = auk_quant_source_bytes(job->plan);
     if (rc == AUK_OK)
-        rc = auk_quant_run(job, done, &out->source_bytes, err);
+        rc = auk_quant_run(job, done, &units, err);
+    if (rc == AUK_OK && job->opts->method != AUK_METHOD_RTN && job->opts->calibration != NULL)
+        rc = auk_calibrate(out, job, src, units, done, err);
     if (rc == AUK_OK)
         rc = write_rest(job->sink, s, job->plan, src, err);
     if (rc == AUK_OK)
@@ -128,6 +131,21 @@ static int convert(auk_quant_result *out, const char *src, auk_quant_job *job,
         rc = auk_sink_commit(job->sink, err);
     free(outputs);
     return rc;
+}
+
+static int check_method(const auk_quant_options *opts, auk_err *err)
+{
+    if (opts->method == AUK_METHOD_GPTQ && opts->calibration == NULL)
+        return auk_fail(err, AUK_EINVAL, "gptq needs calibration tokens");
+    if (opts->method == AUK_METHOD_GPTQ && opts->mode != AUK_AFFINE)
+        return auk_fail(err, AUK_EINVAL,
+                        "gptq writes affine codes; mode %s has a searched scale with method wrtn",
+                        auk_mode_name(opts->mode));
+    if (opts->method != AUK_METHOD_RTN && opts->bits == AUK_QUANT_NONE)
+        return auk_fail(err, AUK_EINVAL, "16 bits quantize nothing: they take no method");
+    if (opts->weight_power < 0 || opts->weight_power > 2)
+        return auk_fail(err, AUK_EINVAL, "tokens count by router weight to the power 0, 1 or 2");
+    return AUK_OK;
 }
 
 int auk_quantize(auk_quant_result *out, const char *src, const char *dst,
@@ -142,11 +160,15 @@ int auk_quantize(auk_quant_result *out, const char *src, const char *dst,
     unsigned flags = opts->cpu_flags;
 
     *out = (auk_quant_result){0};
-    int rc = flags != 0 ? AUK_OK : auk_cpu_default(&flags, err);
+    int rc = check_method(opts, err);
+    if (rc == AUK_OK && flags == 0)
+        rc = auk_cpu_default(&flags, err);
     if (rc == AUK_OK)
         rc = check_places(src, dst, err);
     if (rc == AUK_OK)
         rc = auk_sink_new(&sink, dst, opts->shard_bytes, opts->force, err);
+    if (rc == AUK_OK && opts->resume)
+        auk_sink_expect(sink);
     if (rc == AUK_OK)
         rc = auk_checkpoint_open(&ck, src, err);
     if (rc == AUK_OK)

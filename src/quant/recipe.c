@@ -62,13 +62,26 @@ static bool divides(int group, uint64_t n)
     return n % (uint64_t)group == 0;
 }
 
+/* The class of a weight matrix, as --include names them. */
+static unsigned class_of(const char *path)
+{
+    if (strstr(path, "embed_tokens") != NULL)
+        return AUK_INCLUDE_EMBEDDING;
+    if (strstr(path, ".self_attn.") != NULL)
+        return AUK_INCLUDE_ATTENTION;
+    if (strstr(path, ".switch_mlp.") != NULL)
+        return AUK_INCLUDE_EXPERTS;
+    return is_plain_candidate(path) ? AUK_INCLUDE_DENSE : AUK_INCLUDE_ROUTER;
+}
+
 void auk_quant_assign(auk_quant_module *m, const auk_quant_list *list, int recipe, int n_layers)
 {
     m->is_quantized = false;
     if (!list->quantizes || m->rank < 2 || !divides(list->global.group_size, m->shape[m->rank - 1]))
         return;
     if (recipe < 0) {
-        m->is_quantized = is_plain_candidate(m->path);
+        m->is_quantized = list->include == 0 ? is_plain_candidate(m->path)
+                                             : (list->include & class_of(m->path)) != 0;
         m->format = list->global;
         return;
     }

@@ -9,7 +9,7 @@
 
 #include "base/half.h"
 #include "base/mem.h"
-#include "quant/rtn.h"
+#include "quant/calibrate.h"
 
 #include <math.h>
 
@@ -30,6 +30,7 @@ typedef struct scratch {
     uint8_t *out;         /* owned; codes, or the unquantized rows */
     float *scale, *bias;  /* owned */
     uint8_t *scale_bytes; /* owned; as they are stored */
+    auk_gptq_room room;   /* for the searched grid */
 } scratch;
 
 typedef struct run {
@@ -124,9 +125,13 @@ static void quantize_block(const run *r, scratch *s, const auk_quant_module *m,
     size_t g = at / (size_t)f.group_size;
     uint8_t *codes = s->out + at / 8 * (size_t)f.bits;
 
-    if (f.mode == AUK_AFFINE)
+    if (f.mode == AUK_AFFINE && r->job->opts->method != AUK_METHOD_RTN)
+        auk_wrtn_block(codes, s->scale + g, s->bias + g, &s->room, k, s->block, n, f);
+    else if (f.mode == AUK_AFFINE)
         k->quantize_affine(codes, s->scale + g, s->bias + g, s->block, n, f.bits, f.group_size,
                            rule->rounding);
+    else if (r->job->opts->method != AUK_METHOD_RTN)
+        auk_fp_search(codes, s->scale_bytes + g, k, s->block, n, rule);
     else
         k->quantize_fp(codes, s->scale_bytes + g, s->block, n, rule);
 }
@@ -202,21 +207,27 @@ static uint64_t rows_per_piece(uint64_t cols)
     return cols < PIECE_WEIGHTS ? PIECE_WEIGHTS / cols : 1;
 }
 
+/* Calibration quantizes this module. */
+static bool skips(const run *r, size_t module)
+{
+    return auk_calib_handles(r->job->opts, &r->job->plan->list.modules[module]);
+}
+
 static int cut_pieces(run *r, auk_err *err)
 {
     const auk_quant_plan *plan = r->job->plan;
     size_t n = 0;
 
     for (size_t i = 0; i < plan->list.n; i++)
-        for (size_t j = 0; j < plan->origins[i].n; j++) {
+        for (size_t j = 0; j < plan->origins[i].n && !skips(r, i); j++) {
             uint64_t step = rows_per_piece(auk_quant_cols(&plan->list.modules[i]));
             n += (size_t)((plan->slices[plan->origins[i].first + j].n_rows + step - 1) / step);
         }
     int rc = auk_try_alloc(&r->pieces, n, sizeof *r->pieces, err);
     for (size_t i = 0; i < plan->list.n && rc == AUK_OK; i++) {
         uint64_t cols = auk_quant_cols(&plan->list.modules[i]), step = rows_per_piece(cols), at = 0;
-        for (size_t j = plan->origins[i].first; j < plan->origins[i].first + plan->origins[i].n;
-             j++)
+        for (size_t j = plan->origins[i].first;
+             j < plan->origins[i].first + plan->origins[i].n && !skips(r, i); j++)
             for (uint64_t row = 0; row < plan->slices[j].n_rows; row += step) {
                 uint64_t left = plan->slices[j].n_rows - row, rows = left < step ? left : step;
                 r->pieces[r->n_pieces++] =
@@ -244,6 +255,8 @@ static int make_scratch(run *r, auk_err *err)
             rc = auk_try_alloc(&s->bias, n / 16 + 1, sizeof *s->bias, err);
         if (rc == AUK_OK)
             rc = auk_try_alloc(&s->scale_bytes, n / 16 + 1, 4, err);
+        if (rc == AUK_OK && r->job->opts->method != AUK_METHOD_RTN)
+            rc = auk_gptq_room_init(&s->room, 128, err);
     }
     return rc;
 }
@@ -256,6 +269,7 @@ static void release(run *r)
         free(r->scratch[i].scale);
         free(r->scratch[i].bias);
         free(r->scratch[i].scale_bytes);
+        auk_gptq_room_release(&r->scratch[i].room);
     }
     free(r->scratch);
     free(r->pieces);
@@ -306,7 +320,17 @@ static int run_all(run *r, uint64_t done, auk_err *err)
     return rc;
 }
 
-int auk_quant_run(const auk_quant_job *job, uint64_t done, uint64_t *read_bytes, auk_err *err)
+uint64_t auk_quant_source_bytes(const auk_quant_plan *plan)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < plan->list.n; i++)
+        bytes += auk_quant_rows(&plan->list.modules[i]) * auk_quant_cols(&plan->list.modules[i]) *
+                 auk_dtype_bytes(plan->origins[i].from);
+    return bytes;
+}
+
+int auk_quant_run(const auk_quant_job *job, uint64_t done, uint64_t *units, auk_err *err)
 {
     run r = {.job = job};
 
@@ -318,7 +342,7 @@ int auk_quant_run(const auk_quant_job *job, uint64_t done, uint64_t *read_bytes,
     if (rc == AUK_OK)
         rc = auk_try_alloc(&r.rcs, BATCH, sizeof *r.rcs, err);
     if (rc == AUK_OK) {
-        *read_bytes = source_bytes(&r, 0, r.n_pieces);
+        *units = r.n_pieces;
         rc = run_all(&r, done, err);
     }
     release(&r);

@@ -16,8 +16,12 @@ typedef struct auk_quant_job {
     auk_pool *pool;
 } auk_quant_job;
 
-/* Writes all tensors into the sink, from what the sink says is `done` already. */
-AUK_MUST_CHECK int auk_quant_run(const auk_quant_job *job, uint64_t done, uint64_t *read_bytes,
+/* Writes all tensors that calibration does not into the sink, from what the sink says is `done`
+ * already; *units is what `done` counts up to. */
+AUK_MUST_CHECK int auk_quant_run(const auk_quant_job *job, uint64_t done, uint64_t *units,
                                  auk_err *err);
+
+/* Bytes of the source's tensors. */
+uint64_t auk_quant_source_bytes(const auk_quant_plan *plan);
 
 #endif

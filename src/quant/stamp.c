@@ -37,6 +37,29 @@ static int add_file(auk_sha256 *h, const char *path, auk_err *err)
     return rc;
 }
 
+/* Nothing for plain round to nearest: its unfinished folders stay valid. */
+static void add_method(auk_sha256 *h, const auk_quant_options *opts)
+{
+    auk_buf line = AUK_BUF_INIT(1 << 20);
+    const auk_calibration *c = opts->calibration;
+    size_t n = 0;
+
+    if (opts->method == AUK_METHOD_RTN && opts->include == 0 && opts->n_formats == 0)
+        return;
+    auk_buf_printf(&line, "%d %d %u\n", (int)opts->method, opts->weight_power, opts->include);
+    for (size_t i = 0; i < opts->n_formats; i++)
+        auk_buf_printf(&line, "%s %d %d\n", opts->formats[i].path, opts->formats[i].bits,
+                       opts->formats[i].group_size);
+    auk_sha256_add(h, line.p, line.n);
+    for (size_t i = 0; c != NULL && i < c->n_sequences; i++)
+        n += c->lengths[i];
+    if (c != NULL) {
+        auk_sha256_add(h, c->lengths, c->n_sequences * sizeof *c->lengths);
+        auk_sha256_add(h, c->ids, n * sizeof *c->ids);
+    }
+    auk_buf_release(&line);
+}
+
 int auk_quant_stamp(char hex[65], const auk_checkpoint *ck, const auk_quant_source *s,
                     const auk_quant_options *opts, auk_err *err)
 {
@@ -49,6 +72,7 @@ int auk_quant_stamp(char hex[65], const auk_checkpoint *ck, const auk_quant_sour
                    opts->recipe != NULL ? opts->recipe : "-", (int)opts->rounding,
                    (int)opts->mx_scale, opts->shard_bytes);
     auk_sha256_add(h, line.p, line.n);
+    add_method(h, opts);
     auk_sha256_add(h, auk_buf_str(&s->text).p, s->text.n);
     for (size_t i = 0; i < auk_checkpoint_count(ck); i++)
         if (auk_checkpoint_at(ck, i)->shard >= n_shards)
