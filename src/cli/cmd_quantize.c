@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
+#include "base/mem.h"
+#include "cli/calibration_mix.h"
 #include "cli/record.h"
 #include "quant/quant.h"
 
 typedef struct quantize_args {
     auk_common common;
     auk_quant_options quant;
-    const char *mode, *method, *rounding, *mx_scale;
-    bool resume; /* what always happens */
+    const char *mode, *method, *rounding, *mx_scale, *calib, *include;
+    int calib_length, calib_tokens;
+    bool calib_any, dry_run;
+    uint64_t max_size, max_memory;
+    int ctx;
     auk_record_args ledger;
+    auk_calib_tokens tokens; /* owned */
+    json_t *entries;         /* owned; one object per matrix */
+    size_t n_few, n_none;    /* experts with few tokens, with none */
 } quantize_args;
 
 static const auk_opt options[] = {
@@ -21,7 +29,20 @@ static const auk_opt options[] = {
      "affine: 32, 64 (default) or 128 weights per scale"},
     {"recipe", AUK_OPT_STR, offsetof(quantize_args, quant.recipe), "NAME",
      "mixed_2_6 3_4 3_5 3_6 3_8 4_6 or 4_8: low and high bits by module"},
-    {"method", AUK_OPT_STR, offsetof(quantize_args, method), "M", "rtn: round to nearest"},
+    {"method", AUK_OPT_STR, offsetof(quantize_args, method), "M",
+     "rtn (default): round to nearest; wrtn: searched grids; gptq: calibrated, per expert"},
+    {"calib", AUK_OPT_STR, offsetof(quantize_args, calib), "FILE",
+     "calibration: text, JSON lines of chats, ids, mbpp:FILE or mix (built in; default of gptq)"},
+    {"calib-length", AUK_OPT_INT, offsetof(quantize_args, calib_length), "N",
+     "tokens of a calibration sequence (default 2048)"},
+    {"calib-tokens", AUK_OPT_INT, offsetof(quantize_args, calib_tokens), "N",
+     "calibration tokens at most (default 131072)"},
+    {"calib-any", AUK_OPT_FLAG, offsetof(quantize_args, calib_any), NULL,
+     "take calibration text that repeats itself or is in another script, too"},
+    {"weight-power", AUK_OPT_INT, offsetof(quantize_args, quant.weight_power), "P",
+     "tokens count by router weight ^ P: 0, 1 or 2 (default)"},
+    {"include", AUK_OPT_STR, offsetof(quantize_args, include), "LIST",
+     "what to quantize: experts,dense,embedding (default),attention,router"},
     {"rounding", AUK_OPT_STR, offsetof(quantize_args, rounding), "R",
      "metal (default): as on a Mac and in published files; cpu: as MLX on Linux"},
     {"mx-scale", AUK_OPT_STR, offsetof(quantize_args, mx_scale), "R",
@@ -29,8 +50,10 @@ static const auk_opt options[] = {
     {"shard-size", AUK_OPT_BYTES, offsetof(quantize_args, quant.shard_bytes), "SIZE",
      "largest file of weights (default 5GiB)"},
     {"force", AUK_OPT_FLAG, offsetof(quantize_args, quant.force), NULL, "replace DST if it exists"},
-    {"resume", AUK_OPT_FLAG, offsetof(quantize_args, resume), NULL,
-     "go on after an interruption (always done; DST.partial holds what is finished)"},
+    {"resume", AUK_OPT_FLAG, offsetof(quantize_args, quant.resume), NULL,
+     "an unfinished DST.partial is always taken up; with this, fail when it is of another job"},
+    {"dry-run", AUK_OPT_FLAG, offsetof(quantize_args, dry_run), NULL,
+     "say size, memory, time and what would change; write nothing"},
     AUK_RECORD_OPTIONS(quantize_args, ledger),
     {0},
 };
@@ -44,17 +67,43 @@ static int choice(const char *word, const char *const *names, size_t n)
     return -1;
 }
 
+static const char *const method_names[] = {"rtn", "wrtn", "gptq"};
+
+static int read_include(const auk_cmd *self, quantize_args *a)
+{
+    static const char *const names[] = {"experts", "dense", "embedding", "attention", "router"};
+
+    for (const char *p = a->include; p != NULL && *p != 0;) {
+        size_t n = strcspn(p, ","), i = 0;
+        while (i < 5 && (strlen(names[i]) != n || memcmp(names[i], p, n) != 0))
+            i++;
+        if (i == 5)
+            return auk_cli_usage(self,
+                                 "option '--include': '%.*s' is none of experts, dense, embedding, "
+                                 "attention, router",
+                                 (int)n, p);
+        a->quant.include |= 1u << i;
+        p += n + (p[n] == ',');
+    }
+    return AUK_OPT_GO;
+}
+
 /* The words of the options into the module's; AUK_OPT_GO or an exit status. */
 static int read_words(const auk_cmd *self, quantize_args *a)
 {
-    static const char *const methods[] = {"rtn"}, *const roundings[] = {"metal", "cpu"},
-                             *const scales[] = {"up", "nearest"};
+    static const char *const roundings[] = {"metal", "cpu"}, *const scales[] = {"up", "nearest"};
+    int method = choice(a->method, method_names, 3);
     auk_err err;
 
     if (a->mode != NULL && auk_mode_parse(&a->quant.mode, auk_str_of(a->mode), &err) < 0)
         return auk_cli_usage(self, "option '--mode': %s", err.msg);
-    if (choice(a->method, methods, 1) < 0)
-        return auk_cli_usage(self, "option '--method': '%s' is not rtn", a->method);
+    if (method < 0)
+        return auk_cli_usage(self, "option '--method': '%s' is none of rtn, wrtn, gptq", a->method);
+    a->quant.method = (auk_method)method;
+    if (a->calib_length < 2 || a->calib_tokens < 2)
+        return auk_cli_usage(self, "calibration needs sequences of at least 2 tokens");
+    if (a->calib != NULL && method == 0)
+        return auk_cli_usage(self, "--calib is for --method wrtn or gptq: rtn uses no data");
     int rounding = choice(a->rounding, roundings, 2), scale = choice(a->mx_scale, scales, 2);
     if (rounding < 0)
         return auk_cli_usage(self, "option '--rounding': '%s' is neither metal nor cpu",
@@ -82,40 +131,150 @@ static json_t *list_modules(const auk_quant_list *list)
     return out;
 }
 
-/* Each module is an item of the record. */
+/* ---- calibration --------------------------------------------------------------------------- */
+
+static void keep_entry(void *ctx, const auk_quant_entry *e)
+{
+    quantize_args *a = ctx;
+    json_t *v = json_pack(
+        "{s:i, s:i, s:s, s:I, s:f, s:f, s:f, s:b, s:I, s:I, s:b, s:f, s:f, s:f, s:o, s:s, s:s}",
+        "layer", e->layer, "expert", e->expert, "proj", e->proj, "tokens", (json_int_t)e->tokens,
+        "n_eff", e->n_eff, "kappa", e->kappa, "damp", e->damp, "f64", (int)e->f64, "dead",
+        (json_int_t)e->dead, "judged_by", (json_int_t)e->judged_by, "held_out", (int)e->held_out,
+        "loss", e->loss, "err_rtn", e->err_rtn, "err_wrtn", e->err_wrtn, "err_gptq",
+        e->err_gptq < 0 ? json_null() : auk_json_real(e->err_gptq), "chosen",
+        method_names[e->chosen], "reason", e->reason);
+
+    json_array_append_new(a->entries, v);
+    a->n_none += e->expert >= 0 && e->tokens == 0;
+    a->n_few += e->expert >= 0 && e->tokens > 0 && e->judged_by > 0 && e->tokens < 200;
+}
+
+static int read_calibration(quantize_args *a, const char *src, auk_err *err)
+{
+    bool mix = a->calib == NULL || strcmp(a->calib, "mix") == 0;
+    auk_str text = {(const char *)auk_calibration_mix, auk_calibration_mix_bytes};
+    auk_calib_options o = {(size_t)a->calib_length, (size_t)a->calib_tokens, a->calib_any};
+
+    if (a->quant.method == AUK_METHOD_RTN ||
+        (a->calib == NULL && a->quant.method == AUK_METHOD_WRTN))
+        return AUK_OK;
+    int rc = auk_calib_read(&a->tokens, src, mix ? "mix" : a->calib, mix ? &text : NULL, &o, err);
+    if (rc == AUK_OK)
+        a->quant.calibration = &a->tokens.all;
+    return rc;
+}
+
+/* Before the work: what it will take. */
+static int say_plan(const quantize_args *a, const auk_hparams *hp, auk_err *err)
+{
+    char text[32];
+    uint64_t bytes;
+
+    if (a->quant.calibration == NULL || a->common.quiet)
+        return AUK_OK;
+    auk_pool *pool = auk_pool_new(a->common.threads); /* how many that is */
+    int threads = auk_pool_threads(pool);
+    auk_pool_free(pool);
+    int rc = auk_quant_memory(&bytes, hp, &a->quant, threads, err);
+    auk_bytes_print(text, sizeof text, bytes);
+    if (rc == AUK_OK)
+        fprintf(stderr,
+                "auklet: calibration with %zu tokens in %zu sequences (%zu left out), %s of memory "
+                "with %d threads\n",
+                a->tokens.ids.n, a->tokens.n, a->tokens.left_out, text, threads);
+    return rc;
+}
+
+/* ---- results ------------------------------------------------------------------------------- */
+
+/* Each module is an item of the record, and each matrix that calibration decided about. */
 static void put_record(auk_cli_record *rec, const quantize_args *a, const auk_quant_list *list)
 {
     const auk_quant_options *q = &a->quant;
+    json_t *v;
+    size_t i;
 
     auk_cli_record_model(rec, "model", a->common.arg[1]);
     auk_cli_record_model(rec, "source", a->common.arg[0]);
     auk_cli_record_set(rec, "settings",
-                       json_pack("{s:s, s:s, s:i, s:i, s:s?, s:s, s:s}", "method", "rtn", "mode",
-                                 auk_mode_name(q->mode), "bits", list->global.bits, "group_size",
-                                 list->global.group_size, "recipe", q->recipe, "rounding",
+                       json_pack("{s:s, s:s, s:i, s:i, s:s?, s:s, s:s}", "method",
+                                 method_names[q->method], "mode", auk_mode_name(q->mode), "bits",
+                                 list->global.bits, "group_size", list->global.group_size, "recipe",
+                                 q->recipe, "rounding",
                                  q->rounding == AUK_ROUND_METAL ? "metal" : "cpu", "mx_scale",
                                  q->mx_scale == AUK_MX_UP ? "up" : "nearest"));
-    for (size_t i = 0; i < list->n; i++)
+    if (q->calibration != NULL)
+        auk_cli_record_set(
+            rec, "data",
+            json_pack("{s:s, s:s, s:I, s:I, s:i}", "name", a->calib != NULL ? a->calib : "mix",
+                      "sha256", a->tokens.sha256, "tokens", (json_int_t)a->tokens.ids.n,
+                      "sequences", (json_int_t)a->tokens.n, "weight_power", q->weight_power));
+    for (i = 0; i < list->n; i++)
         auk_cli_record_module(rec, &list->modules[i]);
+    json_array_foreach(a->entries, i, v) auk_cli_record_item(rec, json_deep_copy(v));
     auk_cli_record_put(rec, &a->common);
 }
 
-static int print_json(const auk_quant_result *r, const auk_quant_list *list,
+static int print_json(const quantize_args *a, const auk_quant_result *r, const auk_quant_list *list,
                       const auk_cli_record *rec)
 {
     json_t *v =
         json_pack("{s:s, s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:f}", "schema", "auklet.quantize/1",
-                  "method", "rtn", "bits_per_weight", r->bits_per_weight, "bytes",
-                  (json_int_t)r->bytes, "source_bytes", (json_int_t)r->source_bytes, "weights",
-                  (json_int_t)r->weights, "tensors", (json_int_t)r->tensors, "peak_rss_bytes",
-                  (json_int_t)r->peak_rss_bytes, "seconds", r->seconds);
+                  "method", method_names[a->quant.method], "bits_per_weight", r->bits_per_weight,
+                  "bytes", (json_int_t)r->bytes, "source_bytes", (json_int_t)r->source_bytes,
+                  "weights", (json_int_t)r->weights, "tensors", (json_int_t)r->tensors,
+                  "peak_rss_bytes", (json_int_t)r->peak_rss_bytes, "seconds", r->seconds);
 
     json_object_set_new(v, "modules", list_modules(list));
+    if (a->quant.calibration != NULL) {
+        json_object_set_new(
+            v, "calibration",
+            json_pack("{s:I, s:I, s:I, s:I, s:s}", "tokens", (json_int_t)a->tokens.ids.n,
+                      "sequences", (json_int_t)a->tokens.n, "left_out",
+                      (json_int_t)a->tokens.left_out, "distinct", (json_int_t)a->tokens.n_distinct,
+                      "sha256", a->tokens.sha256));
+        json_object_set_new(v, "work_bytes", json_integer((json_int_t)r->work_bytes));
+        json_object_set_new(v, "matrices", json_integer((json_int_t)r->matrices));
+        json_object_set_new(v, "fallbacks", json_integer((json_int_t)r->fallbacks));
+        json_object_set(v, "experts", a->entries);
+    }
     json_object_set_new(v, "ledger_id", auk_cli_record_id(rec));
     return auk_cli_print_json(v);
 }
 
-static int print_text(const auk_quant_result *r, const char *dst)
+/* Sums over the log: how far each way is from round to nearest. */
+static void print_calibration(const quantize_args *a, const auk_quant_result *r)
+{
+    double rtn = 0, wrtn = 0, kept = 0;
+    size_t i;
+    json_t *v;
+
+    json_array_foreach(a->entries, i, v)
+    {
+        double of_rtn = json_number_value(json_object_get(v, "err_rtn"));
+        double of_wrtn = json_number_value(json_object_get(v, "err_wrtn"));
+        bool gptq = strcmp(json_string_value(json_object_get(v, "chosen")), "gptq") == 0;
+        rtn += 1;
+        if (of_rtn > 0) {
+            wrtn += of_wrtn / of_rtn;
+            kept += (gptq ? json_number_value(json_object_get(v, "err_gptq")) : of_wrtn) / of_rtn;
+        } else {
+            wrtn += 1;
+            kept += 1;
+        }
+    }
+    printf("error on judging tokens, mean over %llu matrices: %.3f of round to nearest, %.3f with "
+           "searched grids alone\n",
+           (unsigned long long)r->matrices, rtn > 0 ? kept / rtn : 1, rtn > 0 ? wrtn / rtn : 1);
+    if (a->quant.method == AUK_METHOD_GPTQ)
+        printf("%llu of %llu matrices kept searched grids, where gptq did not do better; %zu of "
+               "them saw fewer than 200 tokens, %zu none\n",
+               (unsigned long long)r->fallbacks, (unsigned long long)r->matrices, a->n_few,
+               a->n_none);
+}
+
+static int print_text(const quantize_args *a, const auk_quant_result *r, const char *dst)
 {
     char size[32], source[32], speed[32], memory[32];
 
@@ -127,12 +286,39 @@ static int print_text(const auk_quant_result *r, const char *dst)
            "%.1f s, %s/s read, peak memory %s\n",
            dst, size, source, r->bits_per_weight, (unsigned long long)r->tensors, r->seconds, speed,
            memory);
+    if (a->quant.calibration != NULL)
+        print_calibration(a, r);
     return 0;
+}
+
+/* What the run needs beside its options: the shape, the list, the tokens. */
+static int prepare(const auk_cmd *self, quantize_args *a, auk_hparams *hp, auk_quant_list *list,
+                   int *status, auk_err *err)
+{
+    const char *src = a->common.arg[0];
+
+    int rc = auk_cli_cpu(&a->quant.cpu_flags, &a->common, err);
+    if (rc < 0 || !auk_file_exists(src))
+        return rc;                           /* auk_quantize says what is missing */
+    rc = auk_quant_read_shape(hp, src, err); /* before: the run may replace what src names */
+    if (rc == AUK_OK) {
+        rc = auk_quant_list_make(list, hp, &a->quant, err);
+        if (rc == AUK_EINVAL) /* options no format has */
+            *status = auk_cli_usage(self, "%s", err->msg);
+    }
+    if (rc == AUK_OK)
+        rc = read_calibration(a, src, err);
+    if (rc == AUK_OK)
+        rc = say_plan(a, hp, err);
+    return rc;
 }
 
 static int run(const auk_cmd *self, int argc, char **argv)
 {
-    quantize_args a = {.quant = auk_quant_defaults(), .ledger = AUK_RECORD_ARGS_INIT};
+    quantize_args a = {.quant = auk_quant_defaults(),
+                       .ledger = AUK_RECORD_ARGS_INIT,
+                       .calib_length = 2048,
+                       .calib_tokens = 131072};
     auk_quant_result result;
     auk_quant_list list = {0};
     auk_hparams hp = {0};
@@ -142,37 +328,35 @@ static int run(const auk_cmd *self, int argc, char **argv)
     int status = auk_opt_parse(self, &a, argc, argv);
     if (status == AUK_OPT_GO)
         status = read_words(self, &a);
+    if (status == AUK_OPT_GO)
+        status = read_include(self, &a);
     if (status != AUK_OPT_GO)
         return status;
-    const char *src = a.common.arg[0], *dst = a.common.arg[1];
+    a.entries = json_array();
     auk_meter_init(&meter, &a.common);
     a.quant.threads = a.common.threads;
     a.quant.progress = auk_meter_step;
     a.quant.progress_ctx = &meter;
-    int rc = auk_cli_cpu(&a.quant.cpu_flags, &a.common, &err);
-    if (rc == AUK_OK && auk_file_exists(src))
-        rc = auk_quant_read_shape(&hp, src, &err); /* before: the run may replace what src names */
-    if (rc == AUK_OK && auk_file_exists(src)) {
-        rc = auk_quant_list_make(&list, &hp, &a.quant, &err);
-        if (rc == AUK_EINVAL) { /* options no format has */
-            auk_hparams_release(&hp);
-            return auk_cli_usage(self, "%s", err.msg);
-        }
-    }
+    a.quant.entry = keep_entry;
+    a.quant.entry_ctx = &a;
     auk_cli_record *rec = auk_cli_record_new("quantize", &a.ledger, argc, argv);
+    int rc = prepare(self, &a, &hp, &list, &status, &err);
     if (rc == AUK_OK) {
         auk_cli_catch_interrupt();
-        rc = auk_quantize(&result, src, dst, &a.quant, &err);
+        rc = auk_quantize(&result, a.common.arg[0], a.common.arg[1], &a.quant, &err);
         auk_meter_clear(&meter);
     }
     if (rc == AUK_OK)
         put_record(rec, &a, &list);
-    if (rc < 0)
+    if (rc < 0 && status == AUK_OPT_GO)
         status = auk_cli_fail(&err);
-    else
-        status = a.common.json ? print_json(&result, &list, rec) : print_text(&result, dst);
+    else if (rc == AUK_OK)
+        status = a.common.json ? print_json(&a, &result, &list, rec)
+                               : print_text(&a, &result, a.common.arg[1]);
     auk_quant_list_release(&list);
     auk_hparams_release(&hp);
+    auk_calib_tokens_release(&a.tokens);
+    json_decref(a.entries);
     return auk_cli_record_end(rec, status);
 }
 
@@ -181,9 +365,11 @@ const auk_cmd auk_cmd_quantize = {
     .run = run,
     .usage = "quantize SRC DST [options]",
     .summary = "a bf16 checkpoint into a smaller folder in MLX's layout",
-    .examples = "  auklet quantize North-Mini-Code-1.0 north-4bit\n"
-                "  auklet quantize North-Mini-Code-1.0 north-4-8 --recipe mixed_4_8\n"
-                "  auklet quantize North-Mini-Code-1.0 north-mxfp8 --mode mxfp8\n",
+    .examples =
+        "  auklet quantize North-Mini-Code-1.0 north-4bit\n"
+        "  auklet quantize North-Mini-Code-1.0 north-4-8 --recipe mixed_4_8\n"
+        "  auklet quantize North-Mini-Code-1.0 north-mxfp8 --mode mxfp8\n"
+        "  auklet quantize North-Mini-Code-1.0 north-gptq --method gptq --calib chats.jsonl\n",
     .options = options,
     .min_args = 2,
     .max_args = 2,

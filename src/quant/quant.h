@@ -22,6 +22,7 @@
 #define AUK_QUANT_QUANT_H
 
 #include "model/model.h"
+#include "text/text.h"
 
 #define AUK_QUANT_NONE 16 /* the value of `bits` that quantizes nothing */
 
@@ -73,6 +74,39 @@ void auk_quant_size_release(auk_quant_size *size);
  * same.  opts->calibration gives the tokens. */
 AUK_MUST_CHECK int auk_quant_memory(uint64_t *out, const auk_hparams *hp,
                                     const auk_quant_options *opts, int threads, auk_err *err);
+
+/* ---- calibration tokens ------------------------------------------------------------------- */
+
+typedef struct auk_calib_options {
+    size_t length;     /* tokens of a sequence; conversations longer than that are cut */
+    size_t max_tokens; /* of all sequences; more are left out, whole sequences at a time */
+    bool any;          /* take text that is no use for calibration, too */
+} auk_calib_options;
+
+/* Owned tokens; `all` borrows from them. */
+typedef struct auk_calib_tokens {
+    auk_ids ids;
+    size_t *lengths; /* owned */
+    size_t n, cap;
+    auk_calibration all;
+    char sha256[65];   /* of the ids */
+    size_t left_out;   /* tokens beyond max_tokens, or a rest shorter than a sequence */
+    size_t n_distinct; /* ids that occur */
+} auk_calib_tokens;
+
+/* Reads calibration data with the tokenizer of the folder `model`:
+ *   - text (UTF-8): cut into sequences of `length` tokens, each behind <BOS_TOKEN>;
+ *   - JSON lines, each a chat request ({"messages", "tools", ...}) rendered with the model's own
+ *     template, thinking and tool calls included, or {"ids": [...]}: a sequence each;
+ *   - a JSON array of ids, or of arrays of ids;
+ *   - "mbpp:FILE": Mostly Basic Python Problems as lines of {"task_id", "text" or "prompt",
+ * "code"}: 64 sequences of 256 tokens, problems outside 11..510 (which evaluations use) alone.
+ * `text` holds the data itself when it is not NULL; `path` is then only its name.
+ * Refused (AUK_EINVAL, and what to do): nothing to read, less than one sequence of text, text that
+ * repeats itself or is hardly in Latin script, unless opts->any. */
+AUK_MUST_CHECK int auk_calib_read(auk_calib_tokens *out, const char *model, const char *path,
+                                  const auk_str *text, const auk_calib_options *opts, auk_err *err);
+void auk_calib_tokens_release(auk_calib_tokens *t);
 
 /* Reads DIR/config.json (and generation_config.json) of a checkpoint to quantize; hp is the
  * caller's to release.  Refuses other architectures and what is quantized already. */
