@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _POSIX_C_SOURCE 200809L
+#define _DARWIN_C_SOURCE
 #include "quant/plan.h"
 
 #include "base/half.h"
@@ -7,6 +8,16 @@
 
 #include <inttypes.h>
 #include <sys/stat.h>
+
+/* Of the time of modification: a copy may be of the same second. */
+static long nanoseconds(const struct stat *st)
+{
+#if defined(__APPLE__)
+    return (long)st->st_mtimespec.tv_nsec;
+#else
+    return (long)st->st_mtim.tv_nsec;
+#endif
+}
 
 static int add_file(auk_sha256 *h, const char *path, auk_err *err)
 {
@@ -27,8 +38,8 @@ static int add_file(auk_sha256 *h, const char *path, auk_err *err)
         left -= n;
     }
     if (rc == AUK_OK) {
-        auk_buf_printf(&line, "\n%s %" PRIu64 " %" PRId64 "\n", strrchr(path, '/') + 1,
-                       (uint64_t)st.st_size, (int64_t)st.st_mtime);
+        auk_buf_printf(&line, "\n%s %" PRIu64 " %" PRId64 ".%ld\n", strrchr(path, '/') + 1,
+                       (uint64_t)st.st_size, (int64_t)st.st_mtime, nanoseconds(&st));
         auk_sha256_add(h, line.p, line.n);
     }
     if (f != NULL)

@@ -245,9 +245,9 @@ static int take_problem(problems *p, auk_str line, const char *name, auk_err *er
         p->skipped++;
     } else {
         p->texts = auk_realloc(p->texts, (p->n + 1) * sizeof *p->texts);
-        p->texts[p->n] = (auk_buf)AUK_BUF_INIT(1 << 20);
-        auk_buf_printf(&p->texts[p->n++], "\"\"\"%.*s\"\"\"\n%.*s\n\n\n", AUK_ARG(said),
-                       AUK_ARG(code));
+        auk_buf *problem = &p->texts[p->n++];
+        *problem = AUK_BUF_INIT(1 << 20);
+        auk_buf_printf(problem, "\"\"\"%.*s\"\"\"\n%.*s\n\n\n", AUK_ARG(said), AUK_ARG(code));
     }
     json_decref(v);
     return rc;
