@@ -492,7 +492,7 @@ static auk_matmul mlp_product(const auk_mlp *m, const auk_mat *mat, float *y, co
                         .n = n,
                         .y_stride = mat->rows,
                         .x_stride = mat->cols,
-                        .round_bf16 = m->precision == AUK_PRECISION_BF16};
+                        .bf16 = m->precision == AUK_PRECISION_BF16};
 }
 
 void auk_mlp_hidden(const auk_work *w, const auk_mlp *m, float *h, float *scratch, const float *x,

@@ -190,8 +190,8 @@ void auk_forward_route(auk_forward *f, const auk_layer *l, const float *x, size_
 /* h += y, n rows; y is rounded on the way. */
 void auk_forward_plus(auk_forward *f, float *h, float *y, size_t n);
 
-/* A dense layer's MLP, or one expert.  Unlike an auk_forward it may be used by several threads,
- * each inside a range of its own work's pool. */
+/* A dense layer's MLP, or one expert.  Several threads may use it at once, each with its own work:
+ * one made for n * gate.cols and n * down.cols floats of x. */
 typedef struct auk_mlp {
     auk_mat gate, up, down;
     auk_precision precision;

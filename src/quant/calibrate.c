@@ -87,7 +87,7 @@ static void add_squares(float *diagonal, const float *x, size_t rows, size_t n)
 {
     for (size_t t = 0; t < rows; t++)
         for (size_t j = 0; j < n; j++)
-            diagonal[j] = fmaf(x[t * n + j], x[t * n + j], diagonal[j]);
+            diagonal[j] += x[t * n + j] * x[t * n + j];
 }
 
 static void see_normed(auk_calib *c, size_t at, size_t n, const float *normed, const float *heads)
@@ -301,8 +301,8 @@ static void add_output(auk_calib *c, const auk_mlp *mlp, const int32_t *tokens,
         size_t some = min(AUK_CALIB_CHUNK, n - at);
         rows_job j = {c, tokens + at, weights + at, 0, w->x};
         auk_pool_run(c->job->pool, some, 16, gather_range, &j);
-        auk_mlp_hidden(&c->work, mlp, w->gate, w->up, w->x, some);
-        auk_mlp_output(&c->work, mlp, c->out, w->gate, some);
+        auk_mlp_hidden(&w->work, mlp, w->gate, w->up, w->x, some);
+        auk_mlp_output(&w->work, mlp, c->out, w->gate, some);
         j.rows = c->out;
         auk_pool_run(c->job->pool, some, 16, spread_range, &j);
     }
@@ -318,7 +318,7 @@ static size_t inside_chunk(auk_calib *c, const auk_mlp *mlp, size_t at)
     size_t some = min(AUK_CALIB_CHUNK, c->n_tokens - at);
 
     auk_pool_run(c->job->pool, some, 16, gather_range, &j);
-    auk_mlp_hidden(&c->work, mlp, w->gate, w->up, w->x, some);
+    auk_mlp_hidden(&w->work, mlp, w->gate, w->up, w->x, some);
     return some;
 }
 
@@ -364,7 +364,7 @@ static int run_dense(auk_calib *c, const auk_layer *l, int layer, auk_err *err)
         rc = dense_down(c, &mlp, layer, modules[2], err);
     for (size_t at = 0, some; at < c->n_tokens && rc == AUK_OK; at += some) {
         some = inside_chunk(c, &mlp, at);
-        auk_mlp_output(&c->work, &mlp, c->m + at * hidden, c->workers[0].gate, some);
+        auk_mlp_output(&c->workers[0].work, &mlp, c->m + at * hidden, c->workers[0].gate, some);
     }
     return rc;
 }

@@ -36,6 +36,7 @@ typedef struct auk_candidate {
 
 /* Scratch of one thread. */
 typedef struct auk_calib_worker {
+    auk_work work; /* for its expert's products */
     auk_gptq_room room;
     float *hessian, *factor;                 /* owned; expert-sized */
     float *diagonal;                         /* owned */
@@ -52,7 +53,6 @@ typedef struct auk_calib {
     const auk_calibration *tokens;
     auk_model *model; /* owned: the source, for the forward pass */
     auk_forward *f;   /* owned */
-    auk_work work;    /* for experts' products */
     const auk_hparams *hp;
     size_t n_tokens, longest;
     uint8_t *h, *x;       /* owned; residual and normed rows, bf16 */

@@ -93,7 +93,7 @@ static void add_squares(float *diagonal, const float *x, size_t rows, size_t n)
 {
     for (size_t t = 0; t < rows; t++)
         for (size_t j = 0; j < n; j++)
-            diagonal[j] = fmaf(x[t * n + j], x[t * n + j], diagonal[j]);
+            diagonal[j] += x[t * n + j] * x[t * n + j];
 }
 
 /* The Hessian (wRTN: its diagonal) of the inputs; with `inside`, of what the MLP's two first
@@ -111,7 +111,7 @@ static void accumulate(expert *x, const auk_mlp *inside, size_t n)
         float *rows = w->x;
         auk_calib_gather(x->c, w->x, list, some);
         if (inside != NULL) {
-            auk_mlp_hidden(&x->c->work, inside, w->gate, w->up, w->x, some);
+            auk_mlp_hidden(&w->work, inside, w->gate, w->up, w->x, some);
             rows = w->gate;
         }
         for (size_t t = 0; t < some; t++)
@@ -212,7 +212,7 @@ static int last_one(expert *x, auk_stored to[3], auk_quant_entry *log, size_t mo
     log->held_out = x->n_held >= AUK_CALIB_FEW;
     in.n_judges = log->held_out ? x->n_held : x->n_judges;
     for (size_t at = 0; at < in.n_judges; at += AUK_CALIB_CHUNK)
-        auk_mlp_hidden(&c->work, &inside, w->judge_h + at * n, w->up,
+        auk_mlp_hidden(&w->work, &inside, w->judge_h + at * n, w->up,
                        w->judge_x + at * (size_t)c->hp->hidden,
                        in.n_judges - at < AUK_CALIB_CHUNK ? in.n_judges - at : AUK_CALIB_CHUNK);
     int rc = AUK_OK;

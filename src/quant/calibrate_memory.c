@@ -14,6 +14,9 @@ typedef struct sizes {
     size_t big;         /* input width of the widest matrix that is not an expert's; 0: none */
     size_t big_weights; /* of the largest such matrix */
     size_t threads, slots;
+    size_t max_cols, max_x;   /* of the experts' products */
+    const auk_kernel *kernel; /* NULL when only the sum is wanted, as the pool */
+    auk_pool *pool;
     bool gptq, has_experts;
 } sizes;
 
@@ -61,6 +64,9 @@ static void take_worker(taker *t, auk_calib_worker *w, const sizes *s)
         take(t, &w->hessian, s->width * s->width, sizeof(float));
         take(t, &w->factor, s->width * s->width, sizeof(float));
     }
+    t->bytes += auk_work_bytes((int)s->threads, s->max_cols, s->max_x);
+    if (!t->counts_only && t->rc == AUK_OK)
+        t->rc = auk_work_init(&w->work, s->kernel, s->pool, s->max_cols, s->max_x, t->err);
     take(t, &w->diagonal, s->width, sizeof(float));
     take(t, &w->rows, AUK_GPTQ_ROWS * s->widest, sizeof(float));
     take(t, &w->x, AUK_CALIB_CHUNK * s->hidden, sizeof(float));
@@ -116,6 +122,12 @@ static void take_all(taker *t, auk_calib *c, const sizes *s)
         take_stored(t, t->counts_only ? NULL : &c->slots[i / 3][i % 3], s->expert);
 }
 
+static size_t widest_matrix(const auk_hparams *hp)
+{
+    return max(max((size_t)hp->hidden, (size_t)hp->expert_width),
+               max((size_t)hp->dense_width, (size_t)(hp->n_heads * hp->head_dim)));
+}
+
 static bool has(const char *path, const char *part)
 {
     return strstr(path, part) != NULL;
@@ -150,6 +162,8 @@ static sizes sizes_of(const auk_quant_list *list, const auk_hparams *hp,
         s.big_weights = max(s.big_weights, (size_t)(auk_quant_cols(m) * auk_quant_rows(m)));
     }
     s.widest = max(s.widest, s.big);
+    s.max_cols = widest_matrix(hp);
+    s.max_x = AUK_CALIB_CHUNK * max(s.hidden, s.inner);
     return s;
 }
 
@@ -159,22 +173,14 @@ int auk_calib_alloc(auk_calib *c, auk_err *err)
     sizes s = sizes_of(&job->plan->list, c->hp, job->opts, auk_pool_threads(job->pool));
     taker t = {.err = err};
 
+    s.kernel = job->k;
+    s.pool = job->pool;
     take_all(&t, c, &s);
     c->n_slots = s.slots;
     c->n_tokens = s.tokens;
     c->longest = s.longest;
     c->bytes = t.bytes;
-    if (t.rc == AUK_OK)
-        t.rc = auk_work_init(&c->work, job->k, job->pool, c->model->max_cols, err);
-    if (t.rc == AUK_OK)
-        c->bytes += auk_work_bytes(auk_pool_threads(job->pool), c->model->max_cols);
     return t.rc;
-}
-
-static size_t widest_matrix(const auk_hparams *hp)
-{
-    return max(max((size_t)hp->hidden, (size_t)hp->expert_width),
-               max((size_t)hp->dense_width, (size_t)(hp->n_heads * hp->head_dim)));
 }
 
 int auk_quant_memory(uint64_t *out, const auk_hparams *hp, const auk_quant_options *opts,
@@ -192,7 +198,7 @@ int auk_quant_memory(uint64_t *out, const auk_hparams *hp, const auk_quant_optio
     take_all(&t, &nothing, &s);
     for (int i = 0; i < 8 && s.big > 0; i++)
         take_stored(&t, &stored[i], s.big_weights);
-    *out = t.bytes + auk_work_bytes(threads, widest_matrix(hp)) +
+    *out = t.bytes +
            auk_forward_bytes(hp, widest_matrix(hp), threads, AUK_CALIB_CHUNK, (int)s.longest) +
            4 * s.longest * (size_t)(hp->n_kv_heads * hp->head_dim);
     auk_quant_list_release(&list);
@@ -223,6 +229,7 @@ static void free_worker(auk_calib_worker *w)
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         free(owned[i]);
     auk_gptq_room_release(&w->room);
+    auk_work_release(&w->work);
     free_candidate(&w->rtn);
     free_candidate(&w->candidates[0]);
     free_candidate(&w->candidates[1]);
@@ -260,7 +267,6 @@ void auk_calib_release(auk_calib *c)
     free(c->slots);
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         free(owned[i]);
-    auk_work_release(&c->work);
     auk_forward_free(c->f);
     auk_model_close(c->model);
     *c = (auk_calib){0};
