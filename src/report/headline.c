@@ -18,6 +18,7 @@ static const struct {
     {"bench/1", "bench", auk_rule_bench},
     {"inspect/1", "inspect", auk_rule_inspect},
     {"audit/1", "audit", auk_rule_audit},
+    {"agent/1", "agent", auk_rule_agent},
     {"items/1", NULL, auk_rule_items},
 };
 
