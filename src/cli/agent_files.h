@@ -4,7 +4,7 @@
 #define AUK_CLI_AGENT_FILES_H
 
 #include "cli/cli.h"
-#include "diagnose/agent.h"
+#include "diagnose/diagnose.h"
 
 /* "data/agent/<name>" where the program's data is: $AUK_DATA, ./data, beside the build, or
  * installed. free(); NULL when it is nowhere. */

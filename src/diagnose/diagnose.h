@@ -11,6 +11,7 @@
 #define AUK_DIAGNOSE_DIAGNOSE_H
 
 #include "client/client.h"
+#include "diagnose/agent.h"
 
 /* How a diagnosis talks to whoever started it; any callback may be NULL. */
 typedef struct auk_watch {

@@ -23,9 +23,9 @@ AUK_MUST_CHECK int auk_headline(json_t **out, const char *rule, const char *kind
  * not measured), tasks, finished (runs), incomplete (tasks), failures {class: runs}, avg_steps,
  * ms_per_step, fits (null: not measured), pressure, cliff {status (none, collapsed, broken,
  * not_probed), tokens, samples}, native, same_instance, tiers {name: {rate, tasks}}.  A profile is
- * one of data/agent/profiles.  Returns {status (READY, CONDITIONAL, NOT READY), profile, blocking[],
- * conditions[], evidence[], cleared_tier}; every reason names metric, value, bound and sample
- * size.  There is no second rule set. */
+ * one of data/agent/profiles.  Returns {status (READY, CONDITIONAL, NOT READY), profile,
+ * blocking[], conditions[], evidence[], cleared_tier}; every reason names metric, value, bound and
+ * sample size.  There is no second rule set. */
 json_t *auk_assess(const json_t *facts, const json_t *profile);
 
 /* Appends what a head's headline says in half a line: "pass@1 89.02 % of 164 tasks". */
