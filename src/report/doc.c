@@ -28,6 +28,9 @@ static const char style[] =
     "border:1px solid var(--line)}\n"
     ".warn{border-left:4px solid var(--bad);padding:.3rem .8rem;background:var(--soft)}"
     "details{margin:.3rem 0}summary{cursor:pointer}svg{display:block}"
+    "svg.c{width:100%;max-width:46rem;height:auto}svg text{fill:var(--fg);font:12px "
+    "system-ui,sans-serif}svg .f{fill:var(--bar)}svg .l{fill:none;stroke:var(--bar);"
+    "stroke-width:1.5}svg .x{fill:var(--bad)}svg .y{stroke:var(--bad);stroke-width:2}\n"
     "svg .a{stroke:var(--line)}svg .i{stroke:var(--bar);stroke-width:2}svg .p{fill:var(--bar)}\n";
 
 void auk_doc_begin(auk_doc *d, auk_buf *out, bool html, const char *title)
@@ -43,14 +46,14 @@ void auk_doc_begin(auk_doc *d, auk_buf *out, bool html, const char *title)
                       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
                       "<meta name=\"color-scheme\" content=\"light dark\">\n<title>");
     auk_escape_html(out, auk_str_of(title));
-    auk_buf_printf(out, "</title>\n<style>\n%s</style>\n</head>\n<body>\n", style);
+    auk_buf_printf(out, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<main>\n", style);
     auk_doc_heading(d, 1, NULL, auk_str_of(title));
 }
 
 void auk_doc_end(auk_doc *d)
 {
     if (d->html)
-        auk_buf_puts(d->out, "</body>\n</html>\n");
+        auk_buf_puts(d->out, "</main>\n</body>\n</html>\n");
 }
 
 void auk_doc_heading(auk_doc *d, int level, const char *anchor, auk_str text)
@@ -97,13 +100,17 @@ void auk_doc_table(auk_doc *d, const auk_column *columns, size_t n)
     d->n_columns = n;
     d->column = 0;
     if (d->html)
-        auk_buf_puts(d->out, "<div class=\"wide\"><table>\n<thead><tr>");
+        auk_buf_puts(d->out, "<div class=\"wide\" tabindex=\"0\"><table>\n<thead><tr>");
     for (size_t i = 0; i < n; i++) {
-        auk_buf_puts(d->out, d->html  ? columns[i].is_number ? "<th class=\"n\">" : "<th>"
-                             : i == 0 ? "| "
-                                      : " ");
+        bool header = *columns[i].title != 0; /* one without words is an empty cell */
+        if (d->html)
+            auk_buf_puts(d->out, !header                ? "<td>"
+                                 : columns[i].is_number ? "<th class=\"n\">"
+                                                        : "<th>");
+        else
+            auk_buf_puts(d->out, i == 0 ? "| " : " ");
         text(d, auk_str_of(columns[i].title));
-        auk_buf_puts(d->out, d->html ? "</th>" : " |");
+        auk_buf_puts(d->out, !d->html ? " |" : header ? "</th>" : "</td>");
     }
     if (d->html) {
         auk_buf_puts(d->out, "</tr></thead>\n<tbody>\n");

@@ -42,6 +42,28 @@ void auk_doc_table_end(auk_doc *d);
  * HTML, a line of text in Markdown. */
 void auk_doc_picture(auk_doc *d, double lo, double hi, double at, double from, double to);
 
+/* ---- charts (doc_chart.c): pictures in HTML, lines of text in Markdown -------------------- */
+
+typedef struct auk_bar {
+    auk_str label;
+    double from, to;
+} auk_bar;
+
+/* Bars one under the other on an axis from 0 to the largest `to`: a waterfall. */
+void auk_doc_bars(auk_doc *d, const char *title, const auk_bar *bars, size_t n, const char *unit);
+
+/* Counts of bins of equal width from 0. */
+void auk_doc_columns(auk_doc *d, const char *title, const uint64_t *count, size_t n, double width,
+                     const char *unit);
+
+typedef struct auk_point {
+    double x, y, lo, hi; /* y and its interval in [0, 1] */
+    bool bad;
+} auk_point;
+
+/* Rates with intervals over x, which is drawn by its logarithm. */
+void auk_doc_curve(auk_doc *d, const char *title, const auk_point *p, size_t n, const char *unit);
+
 /* What is folded away until it is asked for; in Markdown it is simply there. */
 void auk_doc_fold(auk_doc *d, auk_str title);
 void auk_doc_fold_end(auk_doc *d);

@@ -29,6 +29,14 @@ AUK_MUST_CHECK int auk_facts_eval(json_t **out, const auk_case *cases, size_t n,
 void auk_view(auk_doc *d, const json_t *facts, const auk_case *cases, size_t n);
 void auk_view_eval(auk_doc *d, const json_t *group, const auk_case *cases, size_t n);
 
+/* Diagnoses: what they say in a few sentences, then each part (view_diagnose.c, view_inspect.c,
+ * view_audit.c, view_agent.c).  Nothing where there is none. */
+void auk_view_verdicts(auk_doc *d, const auk_case *cases, size_t n);
+void auk_view_inspect(auk_doc *d, const auk_case *cases, size_t n);
+void auk_view_audit(auk_doc *d, const auk_case *cases, size_t n);
+void auk_view_agent(auk_doc *d, const auk_case *cases, size_t n);
+bool auk_case_is(const auk_case *c, const char *kind);
+
 /* "" when there is no such text. */
 auk_str auk_text_at(const json_t *v, const char *path);
 double auk_number_at(const json_t *v, const char *path); /* NAN without one */

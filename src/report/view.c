@@ -37,6 +37,23 @@ static void cell_bytes(auk_doc *d, double bytes)
 
 /* ---- the list of records ------------------------------------------------------------------ */
 
+static void say_audit(auk_buf *out, const json_t *h)
+{
+    const json_t *curves = json_object_get(h, "curves"), *c;
+    size_t i;
+
+    json_array_foreach(curves, i, c)
+    {
+        auk_buf_printf(out, "%s%.20s ", i > 0 ? "; " : "", auk_text_at(c, "kind").p);
+        if (json_is_object(json_object_get(c, "cliff")))
+            auk_buf_printf(out, "breaks at %lld to %lld",
+                           (long long)auk_int_at(c, "cliff.last_pass"),
+                           (long long)auk_int_at(c, "cliff.first_fail"));
+        else
+            auk_buf_printf(out, "%.20s", auk_text_at(c, "status").p);
+    }
+}
+
 void auk_headline_say(auk_buf *out, const json_t *head)
 {
     const json_t *h = json_object_get(head, "headline");
@@ -52,6 +69,13 @@ void auk_headline_say(auk_buf *out, const json_t *head)
         auk_buf_printf(out, "%.3f bits per weight", auk_number_at(h, "bits_per_weight"));
     else if (strcmp(kind, "bench") == 0)
         auk_buf_printf(out, "%zu depths", json_array_size(json_object_get(h, "rows")));
+    else if (strcmp(kind, "inspect") == 0)
+        auk_buf_printf(out, "first token %.0f ms, %.1f tok/s", auk_number_at(h, "ttft_ms"),
+                       auk_number_at(h, "decode_tok_s"));
+    else if (strcmp(kind, "audit") == 0)
+        say_audit(out, h);
+    else if (auk_text_at(h, "verdict.status").n > 0)
+        auk_buf_printf(out, "%.40s", auk_text_at(h, "verdict.status").p);
     else if (isfinite(auk_number_at(h, "rate")))
         auk_buf_printf(out, "%lld of %lld passed", (long long)auk_int_at(h, "passed"),
                        (long long)auk_int_at(h, "n"));
@@ -267,7 +291,8 @@ static const auk_column two[] = {{"what", false}, {"value", false}};
 static bool is_other(const char *kind)
 {
     return strcmp(kind, "eval") != 0 && strcmp(kind, "compare") != 0 &&
-           strcmp(kind, "quantize") != 0 && strcmp(kind, "bench") != 0;
+           strcmp(kind, "quantize") != 0 && strcmp(kind, "bench") != 0 &&
+           strcmp(kind, "inspect") != 0 && strcmp(kind, "audit") != 0 && strcmp(kind, "agent") != 0;
 }
 
 static void view_others(auk_doc *d, const auk_case *cases, size_t n)
@@ -320,7 +345,11 @@ void auk_view(auk_doc *d, const json_t *facts, const auk_case *cases, size_t n)
 
     auk_doc_para(d, auk_str_of("Every number here is computed from the items of these records; "
                                "'auklet ledger verify' computes it again."));
+    auk_view_verdicts(d, cases, n);
     view_records(d, cases, n);
+    auk_view_agent(d, cases, n);
+    auk_view_audit(d, cases, n);
+    auk_view_inspect(d, cases, n);
     for (size_t i = 0; i < json_array_size(evals); i++)
         auk_view_eval(d, json_array_get(evals, i), cases, n);
     if (any(cases, n, "compare"))
