@@ -68,13 +68,12 @@ auk_inspect_options auk_inspect_defaults(void); /* 512 and 128 tokens, 3 runs, p
 /* Items, told apart by "item":
  *   target   who answers: target (A, B), dialect, server, model, context_tokens, resolution (token
  *            or chunk), memory
- *   run      one answer: target, run (from 1), warm_up, cold, stamps_ns (of each token or piece,
- *            from the request on), ttft_ns, first_reasoning_ns, first_visible_ns, load_ns,
- *            prefill_ns, decode_ns, total_ns, tokens of all kinds, events, finish, failure,
- *            prompt_sha256
- *   prefix   cached_tokens, computed_tokens and ttft_ns where a prompt is sent with a changed end
- *   warning  text
- * A run that fails is an item with its failure; a target whose runs all fail is a failure. */
+ *   run      one answer: target, run (from 1), warm_up, cold, begun_ns (auk_now_ns), stamps_ns
+ *            (of each token or piece, from begun_ns on), ttft_ns, first_reasoning_ns,
+ * first_visible_ns, load_ns, prefill_ns, decode_ns, total_ns, tokens of all kinds, events, finish,
+ * failure, prompt_sha256 prefix   cached_tokens, computed_tokens and ttft_ns where a prompt is sent
+ * with a changed end warning  text A run that fails is an item with its failure; a target whose
+ * runs all fail is a failure. */
 AUK_MUST_CHECK int auk_inspect(auk_client *c, const auk_inspect_options *opts, auk_err *err);
 
 /* Memory of the folder's model at a context: its weights as mapped, and one session of ctx

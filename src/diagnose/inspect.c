@@ -270,6 +270,7 @@ static json_t *run_item(const inspect *x, const target *t, const auk_reply *r, c
     json_t *v = json_pack("{s:s, s:s, s:I, s:b, s:o, s:s}", "item", "run", "target", t->name, "run",
                           (json_int_t)t->runs, "warm_up", warm_up, "cold", is_cold(t, r),
                           "prompt_sha256", t->prompt_sha256);
+    json_object_set_new(v, "begun_ns", json_integer((json_int_t)r->begun_ns));
     json_object_set_new(v, "accepted_ns", since(r->accepted_ns, r->begun_ns));
     json_object_set_new(v, "ttft_ns", a->n > 0 ? since(a->t[0], r->begun_ns) : json_null());
     json_object_set_new(v, "first_reasoning_ns", since(r->first_thinking_ns, r->begun_ns));
