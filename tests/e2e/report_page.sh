@@ -26,6 +26,7 @@ url=openai:http://127.0.0.1:$(cat "$work/port")/v1
 "$AUKLET" inspect "$ROOT/data/miniature" --repeat 5 -q >/dev/null
 "$AUKLET" audit "$url/cliff@3000" --samples 30 --max-depth 8000 -q >/dev/null
 "$AUKLET" audit "$url/perfect" --samples 30 --max-depth 8000 -q >/dev/null
+"$AUKLET" agent "$url/prose" --tier easy --k 2 --profile coding-agent -q >/dev/null || [ $? -eq 3 ]
 # answers that want to be markup
 "$AUKLET" inspect "$url/garbage" --repeat 1 -q >/dev/null
 "$AUKLET" audit "$url/garbage" --samples 2 --max-depth 1200 -q >/dev/null || true
@@ -34,7 +35,7 @@ mapfile -t ids < <("$AUKLET" ledger list | cut -d' ' -f1)
 "$AUKLET" report "${ids[@]}" -o "$work/report.md"
 
 # what a reader must find
-for text in 'In short' 'Where the context breaks' 'What changed between audits' 'hardly chance' \
+for text in 'In short' 'NOT READY' 'Blocks: ' 'How runs failed' 'Where the context breaks' 'What changed between audits' 'hardly chance' \
     'can be chance' 'How it feels' 'What changed' 'Memory' 'one answer from its beginning' 'gaps between' \
     'Asked from' 'cause'; do
     grep -q "$text" "$work/report.html" || { echo "no '$text' in the page"; exit 1; }
