@@ -45,10 +45,12 @@ need libcurl4-openssl-dev curl library libcurl
 need libedit-dev - library libedit
 need zlib1g-dev zlib library zlib
 need libseccomp-dev - library libseccomp
+need libgit2-dev libgit2 library libgit2
 need python3 python3 program python3
 need libcmocka-dev cmocka library cmocka
 need bats bats-core program bats
 need jq jq program jq
+need patch - program patch
 need clang-format-14 - program clang-format-14
 if [ "$tier" = long ]; then
     need clang-14 - program clang-14

@@ -25,7 +25,7 @@ static const struct {
     {&auk_cmd_ledger, KNOW},     {&auk_cmd_report, KNOW},       {&auk_cmd_card, KNOW},
     {&auk_cmd_patch, STAGES},    {&auk_cmd_bench, USE},         {&auk_cmd_inspect, KNOW},
     {&auk_cmd_audit, KNOW},      {&auk_cmd_launch, USE},        {&auk_cmd_doctor, USE},
-    {&auk_cmd_agent, KNOW},
+    {&auk_cmd_agent, KNOW},      {&auk_cmd_swebench, KNOW},
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
 

@@ -105,4 +105,144 @@ void auk_diff_file(auk_buf *out, const char *path, const auk_str *before, const 
 AUK_MUST_CHECK int auk_diff_apply(auk_buf *out, auk_str before, auk_str diff, const char *path,
                                   auk_err *err);
 
+/* ---- the data set ------------------------------------------------------------------------- */
+
+/* One instance; every text is borrowed from the set. */
+typedef struct auk_instance {
+    const char *id, *repo, *base_commit; /* base_commit: 40 hexadecimal digits */
+    auk_str issue;
+    const char **files; /* owned: the oracle files, those the gold patch changes and that exist */
+    size_t n_files;
+} auk_instance;
+
+typedef struct auk_instances {
+    auk_instance *p; /* owned */
+    size_t n;
+    char sha256[65];                   /* of the file */
+    struct auk_instances_store *store; /* owned: the texts */
+} auk_instances;
+
+/* Something to tell the user that does not end the work: one line. */
+typedef struct auk_notes {
+    void (*say)(void *ctx, const char *line); /* or NULL */
+    void *ctx;
+} auk_notes;
+
+/* Reads lines {instance_id, repo, base_commit, problem_statement, patch}; further keys do not
+ * matter.  A line that is blank or repeats an id is said and left out; AUK_EFORMAT names the line
+ * that lacks a key. */
+AUK_MUST_CHECK int auk_instances_open(auk_instances *out, const char *path, const auk_notes *notes,
+                                      auk_err *err);
+void auk_instances_close(auk_instances *d);
+const auk_instance *auk_instances_find(const auk_instances *d, const char *id);
+
+/* ---- the subset --------------------------------------------------------------------------- */
+
+typedef struct auk_stratum {
+    const char *repo; /* borrowed from the set */
+    size_t has, takes;
+} auk_stratum;
+
+typedef struct auk_subset {
+    const auk_instance **p; /* owned; borrowed instances, sorted by id as text */
+    size_t n;
+    auk_stratum *strata; /* owned; sorted by repository; NULL for a subset that was read */
+    size_t n_strata;
+    char sha256[65]; /* of its JSON text: a list, indent 2, a newline */
+} auk_subset;
+
+/* The rule of docs/swebench.md: at least one of each repository, the rest by largest remainder,
+ * drawn with MT19937 as Python's random.Random(seed).  AUK_EINVAL when n is less than the number
+ * of repositories or more than that of instances. */
+AUK_MUST_CHECK int auk_subset_draw(auk_subset *out, const auk_instances *d, size_t n, uint64_t seed,
+                                   auk_err *err);
+
+/* A file that names instances: a JSON list of ids or of objects with instance_id, an object that
+ * holds such a list, or one id a line.  sha256 not NULL: the file's bytes must have it
+ * (AUK_EINVAL).  Ids that the set lacks, and ids that come twice, are said and left out. */
+AUK_MUST_CHECK int auk_subset_read(auk_subset *out, const char *path, const char *sha256,
+                                   const auk_instances *d, const auk_notes *notes, auk_err *err);
+
+/* All instances of the set. */
+void auk_subset_all(auk_subset *out, const auk_instances *d);
+void auk_subset_text(auk_buf *out, const auk_subset *s);
+void auk_subset_release(auk_subset *s);
+
+/* ---- repositories ------------------------------------------------------------------------- */
+
+/* The files of one instance at its base commit: a clone (bare or not; nothing of it is run), or a
+ * plain folder that is at that commit already.  Looked for in `dir` as <instance_id>,
+ * <owner>__<name>, <owner>/<name>, <name>, each also with .git. */
+typedef struct auk_tree auk_tree;
+AUK_MUST_CHECK int auk_tree_open(auk_tree **out, const char *dir, const auk_instance *in,
+                                 auk_err *err);
+void auk_tree_close(auk_tree *t);
+AUK_MUST_CHECK int auk_tree_read(void *tree, auk_buf *out, bool *exists, const char *path,
+                                 auk_err *err); /* an auk_source.read */
+
+/* Calls fn for every regular file, in an order that is always the same. */
+typedef int auk_tree_fn(void *ctx, const char *path, bool executable, auk_str text, auk_err *err);
+AUK_MUST_CHECK int auk_tree_walk(const auk_tree *t, auk_tree_fn *fn, void *ctx, auk_err *err);
+
+/* ---- runs with a model -------------------------------------------------------------------- */
+
+typedef struct auk_swebench_options {
+    const char *data, *subset, *subset_sha256, *repos; /* subset NULL: all of data */
+    const char *out, *trace;  /* predictions; what happened (NULL: out with .trace.jsonl) */
+    const char *prompts;      /* generate: write prompts there and ask nobody; or NULL */
+    const char *model, *name; /* name: model_name_or_path; NULL: the model's own */
+    const char *tokenizer;    /* folder or file; NULL: the model folder's */
+    bool resume, force, loop_stop, partial, any_file;
+    int limit;           /* the first so many instances; 0: all */
+    int max_tokens, ctx; /* ctx 0: what is needed, or the server's own */
+    double temperature;
+    uint64_t seed;
+    /* agent */
+    int steps, command_seconds, seconds; /* per instance */
+    int64_t tokens;                      /* per instance, prompts and answers; 0: no limit */
+    bool stuck_stop;
+    auk_sandbox_options sandbox;
+    const char *python;
+    int threads;
+    unsigned cpu_flags;
+    auk_progress_fn *progress; /* or NULL */
+    void *progress_ctx;
+    auk_notes notes;
+} auk_swebench_options;
+
+auk_swebench_options auk_swebench_defaults(void);
+
+typedef struct auk_swebench_result {
+    char run[17], data_sha256[65], subset_sha256[65], prompt_sha256[65];
+    size_t n, kept, asked, failed; /* failed: not asked or not answered; --resume tries again */
+    size_t with_patch, truncated, looped, overflow;
+    uint64_t prompt_tok, completion_tok;
+    double prepare_seconds, seconds;
+    char level; /* agent: of the sandbox */
+} auk_swebench_result;
+
+/* Single shot: issue and oracle files in, SEARCH/REPLACE out.  Prompts that do not fit the context
+ * are not cut: the instance gets an empty patch and the outcome `overflow`. */
+AUK_MUST_CHECK int auk_swebench_generate(auk_swebench_result *out, const auk_swebench_options *o,
+                                         auk_err *err);
+
+/* Many turns, one shell command each, in a sandbox on a copy without history. */
+AUK_MUST_CHECK int auk_swebench_agent(auk_swebench_result *out, const auk_swebench_options *o,
+                                      auk_err *err);
+
+/* ---- what came of it ---------------------------------------------------------------------- */
+
+typedef struct auk_analysis_options {
+    const char *preds;
+    const char *data, *subset; /* or NULL */
+    const char *const *reports, *const *traces;
+    size_t n_reports, n_traces;
+    auk_notes notes;
+} auk_analysis_options;
+
+/* *summary: an object with the columns and rates; *items: one object per instance, in the order of
+ * the predictions, with task_id, passed and status, as the ledger and `stats` want them. */
+AUK_MUST_CHECK int auk_swebench_analyze(json_t **summary, json_t **items,
+                                        const auk_analysis_options *o, auk_err *err);
+
 #endif
