@@ -84,6 +84,10 @@ size_t auk_box_rlimits(auk_rlimit out[12], const auk_box *box);
 AUK_MUST_CHECK int auk_box_open(auk_box **out, int *to, const auk_sandbox *sb, const char *script,
                                 const auk_limits *limits, auk_err *err);
 
+/* The same, for a script that answers each request with one line on its standard output. */
+AUK_MUST_CHECK int auk_box_open_lines(auk_box **out, int *to, const auk_sandbox *sb,
+                                      const char *script, const auk_limits *limits, auk_err *err);
+
 /* ---- a box that serves -------------------------------------------------------------------- */
 
 /* Level A only: a Python that is started once and makes a child for each program, in the same

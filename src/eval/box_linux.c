@@ -84,8 +84,8 @@ struct auk_os {
     const char *exe;      /* borrowed from the auk_python */
     bind binds[MAX_BINDS];
     size_t n_binds;
-    auk_filter filter, server_filter, last_filter; /* the latter two at level A */
-    int landlock;                                  /* its ABI */
+    auk_filter filter, server_filter, last_filter, commands_filter; /* all but one: level A */
+    int landlock;                                                   /* its ABI */
 };
 
 /* ---- prepare ------------------------------------------------------------------------------ */
@@ -149,6 +149,8 @@ int auk_os_prepare(auk_os **out, const auk_python *py, auk_level level, auk_err 
     if (rc == AUK_OK && level == AUK_LEVEL_A)
         rc = auk_filter_make(&os->server_filter, true, true, err);
     if (rc == AUK_OK && level == AUK_LEVEL_A)
+        rc = auk_filter_make_commands(&os->commands_filter, err);
+    if (rc == AUK_OK && level == AUK_LEVEL_A)
         rc = auk_filter_make_last(&os->last_filter, err);
     os->landlock = landlock_abi();
     if (rc == AUK_OK && level == AUK_LEVEL_B && os->landlock < 1)
@@ -171,6 +173,7 @@ void auk_os_release(auk_os *os)
     auk_filter_release(&os->filter);
     auk_filter_release(&os->server_filter);
     auk_filter_release(&os->last_filter);
+    auk_filter_release(&os->commands_filter);
     free(os);
 }
 
@@ -211,6 +214,8 @@ typedef struct child {
     auk_rlimit limits[12];
     size_t n_limits;
     const auk_filter *filter;
+    char tmp[64]; /* mount options of /tmp */
+    rlim_t tasks;
     uid_t uid; /* of a process of root: what it becomes outside */
 } child;
 
@@ -411,8 +416,7 @@ static void build_root(const child *c)
          S_MOUNT);
     must(chdir("/tmp"), S_MOUNT);
     make_place("tmp", true);
-    must(mount("tmp", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=64m,nr_inodes=4096,mode=1777"),
-         S_MOUNT);
+    must(mount("tmp", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, c->tmp), S_MOUNT);
     for (size_t i = 0; i < os->n_binds; i++)
         place_tree(trees[i], &os->binds[i]);
     must(mount(NULL, ".", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL),
@@ -450,7 +454,7 @@ static _Noreturn void run_program(const child *c)
 static _Noreturn void be_init(const child *c)
 {
     auk_report report = {.failed_at = -1};
-    struct rlimit tasks = {128, 128}; /* threads: other processes cannot be made */
+    struct rlimit tasks = {c->tasks, c->tasks};
     int status;
 
     pid_t program = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, 0);
@@ -590,7 +594,13 @@ int auk_os_spawn(auk_box *box, const char *script, const auk_stdio *io, auk_err 
     int report[2], life[2];
 
     c.n_limits = auk_box_rlimits(c.limits, box);
-    c.filter = box->serving ? &os->server_filter : &os->filter;
+    bool commands = box->limits.commands;
+    c.filter = commands ? &os->commands_filter : box->serving ? &os->server_filter : &os->filter;
+    c.tasks = commands ? 256 : 128; /* threads; without commands no other process can be made */
+    snprintf(
+        c.tmp, sizeof c.tmp, "size=%lluk,nr_inodes=%d,mode=1777",
+        (unsigned long long)(box->limits.disk_bytes > 0 ? box->limits.disk_bytes >> 10 : 64 << 10),
+        commands ? 200000 : 4096);
     if (os->level == AUK_LEVEL_A)
         flags |= CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
                  CLONE_NEWUTS | CLONE_NEWCGROUP;

@@ -61,6 +61,8 @@ typedef struct auk_limits {
     int wall_ms, cpu_s;
     uint64_t memory_bytes; /* address space of the one process a program is */
     uint64_t output_bytes; /* of standard output and error together; more kills */
+    uint64_t disk_bytes;   /* of /tmp at level A; 0: 64 MiB */
+    bool commands;         /* it may start other programs: a workshop's */
 } auk_limits;
 
 auk_limits auk_limits_defaults(void); /* 8 s wall, 6 s CPU, 1 GiB, 256 KiB */
@@ -110,6 +112,54 @@ AUK_MUST_CHECK int auk_box_run(auk_box_result *out, const auk_sandbox *sb, const
 /* The driver of `sandbox -- FILE.py`: descriptor 3 holds sys.path (a line each), an empty line,
  * the script's name, an empty line and the script. */
 extern const char auk_script_plain[];
+
+/* ---- a workshop --------------------------------------------------------------------------- */
+
+/* A box that lives for many commands: files are put into it, shell commands change them, and each
+ * answer tells what differs from what was put there.  Commands may start programs, but reach
+ * nothing outside: no network, no other files, no history of what was put in.  Level A, or D where
+ * that is acceptable; other levels cannot let programs start programs (AUK_ENOTSUP).  What a
+ * command leaves running is killed when it ends.  Not for two threads. */
+typedef struct auk_workshop auk_workshop;
+
+typedef struct auk_workshop_limits {
+    int command_ms;
+    uint64_t memory_bytes; /* of one process */
+    uint64_t disk_bytes;   /* of all files; they lie in memory */
+    size_t output_bytes;   /* of a command: of more, the first and the last half are kept */
+} auk_workshop_limits;
+
+auk_workshop_limits auk_workshop_defaults(void); /* 60 s, 2 GiB, 512 MiB, 10000 bytes */
+
+/* What one command did. */
+typedef struct auk_workshop_result {
+    int exit_code; /* -N: signal N; -1000: it was killed for time */
+    bool timed_out;
+    bool gone;           /* the workshop itself has ended; changes are those of the last answer */
+    size_t output_total; /* bytes it wrote */
+    char *output;        /* owned; UTF-8, perhaps with a note where the middle was cut */
+    double seconds;
+} auk_workshop_result;
+
+AUK_MUST_CHECK int auk_workshop_open(auk_workshop **out, const auk_sandbox *sb,
+                                     const auk_workshop_limits *limits, auk_err *err);
+void auk_workshop_close(auk_workshop *w);
+
+/* Before the first command.  path: relative and without "..": the caller has checked that. */
+AUK_MUST_CHECK int auk_workshop_put(auk_workshop *w, const char *path, bool executable,
+                                    auk_str text, auk_err *err);
+
+/* Runs `bash -c command` in the folder of the files.  AUK_OK also when it failed or the workshop is
+ * gone; AUK_EINVAL: longer than AUK_MAX_COMMAND or with a NUL. */
+#define AUK_MAX_COMMAND ((size_t)32 << 10)
+AUK_MUST_CHECK int auk_workshop_run(auk_workshop_result *out, auk_workshop *w, auk_str command,
+                                    auk_err *err);
+void auk_workshop_result_release(auk_workshop_result *r);
+
+/* What differs, as of the last command: an object, path -> new text, or null for a file that was
+ * deleted.  Files that are no text, too large (1 MB), links or caches are left out, and so is
+ * everything past 500 files.  Borrowed from the workshop until the next command. */
+const json_t *auk_workshop_changes(const auk_workshop *w);
 
 /* ---- the attack list ---------------------------------------------------------------------- */
 

@@ -56,6 +56,31 @@ static const char *const allowed[] = {
 static const char *const own_namespace[] = {"kill", "tkill", "tgkill", "rt_sigqueueinfo",
                                             "rt_tgsigqueueinfo"};
 
+/* What a shell and its tools ask for besides.  chown and setuid can do nothing in a namespace of
+ * one user; they are here because tar and cp give up without an answer they know. */
+static const char *const shell[] = {"fork",
+                                    "vfork",
+                                    "setpgid",
+                                    "chown",
+                                    "fchown",
+                                    "lchown",
+                                    "fchownat",
+                                    "getxattr",
+                                    "lgetxattr",
+                                    "fgetxattr",
+                                    "listxattr",
+                                    "llistxattr",
+                                    "flistxattr",
+                                    "sched_setaffinity",
+                                    "setpriority",
+                                    "sync_file_range",
+                                    "fchmodat2",
+                                    "inotify_init1",
+                                    "inotify_add_watch",
+                                    "inotify_rm_watch",
+                                    "sync",
+                                    "syncfs"};
+
 #define NAMESPACES                                                                                 \
     (CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |     \
      CLONE_NEWCGROUP)
@@ -139,7 +164,7 @@ static int finish(auk_filter *out, scmp_filter_ctx f, int rc, auk_err *err)
     return auk_fail(err, AUK_ENOTSUP, "libseccomp cannot make the filter");
 }
 
-int auk_filter_make(auk_filter *out, bool signals, bool forks, auk_err *err)
+static int make(auk_filter *out, bool signals, bool forks, bool commands, auk_err *err)
 {
     scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     int rc = f == NULL ? -1 : 0;
@@ -150,9 +175,21 @@ int auk_filter_make(auk_filter *out, bool signals, bool forks, auk_err *err)
         rc = allow_names(f, allowed, sizeof allowed / sizeof *allowed);
     if (rc == 0 && signals)
         rc = allow_names(f, own_namespace, sizeof own_namespace / sizeof *own_namespace);
+    if (rc == 0 && commands)
+        rc = allow_names(f, shell, sizeof shell / sizeof *shell);
     if (rc == 0)
         rc = allow_some(f, forks);
     return finish(out, f, rc, err);
+}
+
+int auk_filter_make(auk_filter *out, bool signals, bool forks, auk_err *err)
+{
+    return make(out, signals, forks, false, err);
+}
+
+int auk_filter_make_commands(auk_filter *out, auk_err *err)
+{
+    return make(out, true, true, true, err);
 }
 
 int auk_filter_make_last(auk_filter *out, auk_err *err)

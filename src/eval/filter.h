@@ -14,6 +14,8 @@ typedef struct auk_filter {
  * that has a process namespace of its own.  forks: other processes may be made, until
  * auk_filter_make_last is applied as well. */
 AUK_MUST_CHECK int auk_filter_make(auk_filter *out, bool signals, bool forks, auk_err *err);
+/* For commands of a workshop: programs that start programs, in a process namespace of their own. */
+AUK_MUST_CHECK int auk_filter_make_commands(auk_filter *out, auk_err *err);
 AUK_MUST_CHECK int auk_filter_make_last(auk_filter *out, auk_err *err);
 void auk_filter_release(auk_filter *f);
 

@@ -46,14 +46,15 @@ const char *auk_end_name(auk_end end)
 
 size_t auk_box_rlimits(auk_rlimit out[12], const auk_box *box)
 {
-    rlim_t cpu = (rlim_t)box->limits.cpu_s;
+    rlim_t cpu = (rlim_t)box->limits.cpu_s, files = box->limits.commands ? 1024 : 64,
+           file = box->limits.commands ? (rlim_t)box->limits.disk_bytes : 16 << 20;
     const auk_rlimit all[] = {
 #if !defined(__APPLE__) /* there it cannot be set: docs/eval.md, level C */
         {RLIMIT_AS, {box->limits.memory_bytes, box->limits.memory_bytes}},
 #endif
         {RLIMIT_CPU, {cpu, cpu + 1}}, /* SIGXCPU, a second later SIGKILL */
-        {RLIMIT_FSIZE, {16 << 20, 16 << 20}},
-        {RLIMIT_NOFILE, {64, 64}},
+        {RLIMIT_FSIZE, {file, file}},
+        {RLIMIT_NOFILE, {files, files}},
         {RLIMIT_STACK, {8 << 20, 8 << 20}}, /* also the size of a thread's stack */
         {RLIMIT_CORE, {0, 0}},
         {RLIMIT_MEMLOCK, {0, 0}},
@@ -263,6 +264,12 @@ int auk_box_open(auk_box **out, int *to, const auk_sandbox *sb, const char *scri
                  const auk_limits *limits, auk_err *err)
 {
     return open_box(out, to, sb, script, limits, false, err);
+}
+
+int auk_box_open_lines(auk_box **out, int *to, const auk_sandbox *sb, const char *script,
+                       const auk_limits *limits, auk_err *err)
+{
+    return open_box(out, to, sb, script, limits, true, err);
 }
 
 /* ---- running ------------------------------------------------------------------------------ */
