@@ -126,6 +126,10 @@ static const char script_end[] =
     "            first += chunk[:max(room, 0)]\n"
     "            last = (last + chunk[max(room, 0):])[-(keep // 2):]\n"
     "    os.close(r)\n"
+    "    try:\n" /* its output ended, which is a moment before it has */
+    "        p.wait(max(began + ms / 1000 - time.monotonic(), 0.1))\n"
+    "    except subprocess.TimeoutExpired:\n"
+    "        late = True\n"
     "    sweep(p)\n"
     "    code = p.wait()\n"
     "    if total > keep:\n"

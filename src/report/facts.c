@@ -65,7 +65,7 @@ static int make_case(auk_case *cases, size_t i, int *groups, auk_err *err)
     c->group = -1;
     c->kind = json_string_value(json_object_get(c->entry->head, "kind"));
     int rc = auk_rows_parse(&c->rows, c->entry->items, c->entry->n_items, err);
-    if (rc < 0 || strcmp(c->kind, "eval") != 0)
+    if (rc < 0 || (strcmp(c->kind, "eval") != 0 && strcmp(c->kind, "swebench") != 0))
         return rc;
     for (size_t j = 0; j < i && c->group < 0; j++)
         if (cases[j].group >= 0 && same_data(c, &cases[j]))

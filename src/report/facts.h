@@ -27,6 +27,7 @@ AUK_MUST_CHECK int auk_facts_eval(json_t **out, const auk_case *cases, size_t n,
 
 /* Facts as a page (view.c), the parts about eval records (view_eval.c). */
 void auk_view(auk_doc *d, const json_t *facts, const auk_case *cases, size_t n);
+void auk_view_swebench(auk_doc *d, const auk_case *cases, size_t n); /* rule_swebench.c */
 void auk_view_eval(auk_doc *d, const json_t *group, const auk_case *cases, size_t n);
 
 /* Diagnoses: what they say in a few sentences, then each part (view_diagnose.c, view_inspect.c,

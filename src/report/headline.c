@@ -19,6 +19,7 @@ static const struct {
     {"inspect/1", "inspect", auk_rule_inspect},
     {"audit/1", "audit", auk_rule_audit},
     {"agent/1", "agent", auk_rule_agent},
+    {"swebench/1", "swebench", auk_rule_swebench},
     {"items/1", NULL, auk_rule_items},
 };
 

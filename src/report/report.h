@@ -14,6 +14,7 @@
  *     compare/1   divergence and perplexity over positions, error over tensors
  *     quantize/1  sums over modules, choices over experts
  *     bench/1     medians by depth
+ *     swebench/1  as eval/1, and how far each instance came
  *     items/1     every other kind: items, and the rate of those with "passed"
  * docs/ledger.md says what each wants of its items. */
 AUK_MUST_CHECK int auk_headline(json_t **out, const char *rule, const char *kind,

@@ -56,5 +56,6 @@ bool auk_sample_looped(const json_t *sample);
 typedef int auk_rule_fn(json_t *out, const auk_rows *rows, auk_err *err);
 auk_rule_fn auk_rule_eval, auk_rule_compare, auk_rule_quantize, auk_rule_bench, auk_rule_items;
 auk_rule_fn auk_rule_inspect, auk_rule_audit, auk_rule_agent;
+auk_rule_fn auk_rule_swebench;
 
 #endif

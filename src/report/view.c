@@ -69,6 +69,11 @@ void auk_headline_say(auk_buf *out, const json_t *head)
         auk_buf_printf(out, "%.3f bits per weight", auk_number_at(h, "bits_per_weight"));
     else if (strcmp(kind, "bench") == 0)
         auk_buf_printf(out, "%zu depths", json_array_size(json_object_get(h, "rows")));
+    else if (strcmp(kind, "swebench") == 0 && auk_int_at(h, "not_scored") == 0)
+        auk_buf_printf(out, "%lld of %lld resolved", (long long)auk_int_at(h, "resolved"),
+                       (long long)auk_int_at(h, "n"));
+    else if (strcmp(kind, "swebench") == 0)
+        auk_buf_printf(out, "%lld patches, not scored", (long long)auk_int_at(h, "has_patch"));
     else if (strcmp(kind, "inspect") == 0)
         auk_buf_printf(out, "first token %.0f ms, %.1f tok/s", auk_number_at(h, "ttft_ms"),
                        auk_number_at(h, "decode_tok_s"));
@@ -292,7 +297,8 @@ static bool is_other(const char *kind)
 {
     return strcmp(kind, "eval") != 0 && strcmp(kind, "compare") != 0 &&
            strcmp(kind, "quantize") != 0 && strcmp(kind, "bench") != 0 &&
-           strcmp(kind, "inspect") != 0 && strcmp(kind, "audit") != 0 && strcmp(kind, "agent") != 0;
+           strcmp(kind, "inspect") != 0 && strcmp(kind, "audit") != 0 &&
+           strcmp(kind, "agent") != 0 && strcmp(kind, "swebench") != 0;
 }
 
 static void view_others(auk_doc *d, const auk_case *cases, size_t n)
@@ -352,6 +358,7 @@ void auk_view(auk_doc *d, const json_t *facts, const auk_case *cases, size_t n)
     auk_view_inspect(d, cases, n);
     for (size_t i = 0; i < json_array_size(evals); i++)
         auk_view_eval(d, json_array_get(evals, i), cases, n);
+    auk_view_swebench(d, cases, n);
     if (any(cases, n, "compare"))
         view_compare(d, cases, n);
     if (any(cases, n, "quantize"))

@@ -13,8 +13,12 @@
 
 #define MAX_REPORTS 20000 /* files below a folder of reports */
 
+/* What run_instance.log says when no way of applying a patch worked: there is no report then. */
+static const char apply_failed[] = ">>>>> Patch Apply Failed";
+
 typedef struct verdicts {
     json_t *one; /* owned: id -> that instance's own report */
+    json_t *log; /* owned: id -> true, where the log says that the patch did not apply */
     json_t *run; /* owned: id -> "resolved", "unresolved", "empty", "error", "infra", "open" */
 } verdicts;
 
@@ -95,10 +99,9 @@ static int add_run_report(analysis *a, const char *path, const json_t *v, auk_er
 {
     static const struct {
         const char *key, *word;
-    } lists[] = {{"incomplete_ids", "open"},         {"error_ids", "error"},
-                 {"empty_patch_ids", "empty"},       {"unresolved_ids", "unresolved"},
-                 {"ambiguous_failure_ids", "error"}, {"infra_failure_ids", "infra"},
-                 {"resolved_ids", "resolved"}};
+    } lists[] = {{"incomplete_ids", "open"},     {"error_ids", "error"},
+                 {"empty_patch_ids", "empty"},   {"unresolved_ids", "unresolved"},
+                 {"infra_failure_ids", "infra"}, {"resolved_ids", "resolved"}};
     const json_t *submitted = json_object_get(v, "submitted_ids");
     size_t i;
     json_t *id;
@@ -160,6 +163,19 @@ static int add_report(analysis *a, const char *path, bool must, auk_err *err)
     return AUK_OK;
 }
 
+static void read_log(analysis *a, const char *path, const char *folder)
+{
+    const char *id = strrchr(folder, '/');
+    auk_buf text = AUK_BUF_INIT((size_t)64 << 20);
+    auk_err ignored;
+
+    id = id != NULL ? id + 1 : folder;
+    if (json_object_get(a->preds, id) != NULL && auk_file_read(&text, path, &ignored) == AUK_OK &&
+        strstr(auk_buf_str(&text).p, apply_failed) != NULL)
+        json_object_set_new(a->v.log, id, json_true());
+    auk_buf_release(&text);
+}
+
 /* Instances' own reports below a folder, as logs/run_evaluation/RUN/MODEL has them. */
 static int add_folder(analysis *a, const char *path, int depth, size_t *files, auk_err *err)
 {
@@ -172,6 +188,8 @@ static int add_folder(analysis *a, const char *path, int depth, size_t *files, a
         char *full = auk_path_join(path, e->d_name);
         if (e->d_name[0] != '.' && auk_file_is_dir(full))
             rc = add_folder(a, full, depth + 1, files, err);
+        else if (strcmp(e->d_name, "run_instance.log") == 0)
+            read_log(a, full, path);
         else if (auk_str_ends(auk_str_of(e->d_name), ".json") && ++*files <= MAX_REPORTS)
             rc = add_report(a, full, false, err);
         free(full);
@@ -207,6 +225,10 @@ static verdict verdict_of(const analysis *a, const char *id)
         v.errored = strcmp(run, "error") == 0;
         if (v.resolved || strcmp(run, "unresolved") == 0)
             v.applied = 1;
+    }
+    if (one == NULL && json_object_get(a->v.log, id) != NULL) {
+        v.scored = true;
+        v.applied = 0;
     }
     return v;
 }
@@ -248,8 +270,8 @@ static json_t *make_item(const analysis *a, const char *id, const json_t *pred)
     json_object_set_new(item, "patch_applied",
                         v.applied < 0 ? json_null() : json_boolean(v.applied));
     static const char *const copied[] = {
-        "outcome",        "level", "finish_reason", "exit",          "prompt_tok",
-        "completion_tok", "ms",    "steps",         "prompt_sha256", "stuck"};
+        "outcome", "level", "finish_reason", "exit",  "prompt_tok", "completion_tok",
+        "ms",      "steps", "prompt_sha256", "stuck", "thinking",   "answer"};
     for (size_t i = 0; i < sizeof copied / sizeof *copied; i++)
         if (json_object_get(t, copied[i]) != NULL)
             json_object_set_new(item, copied[i], copy_of(t, copied[i]));
@@ -449,7 +471,7 @@ int auk_swebench_analyze(json_t **summary, json_t **items, const auk_analysis_op
     analysis a = {.o = o,
                   .preds = json_object(),
                   .traces = json_object(),
-                  .v = {json_object(), json_object()}};
+                  .v = {.one = json_object(), .log = json_object(), .run = json_object()}};
     const char *id;
     json_t *pred;
 
@@ -468,6 +490,7 @@ int auk_swebench_analyze(json_t **summary, json_t **items, const auk_analysis_op
     json_decref(a.preds);
     json_decref(a.traces);
     json_decref(a.v.one);
+    json_decref(a.v.log);
     json_decref(a.v.run);
     auk_instances_close(&a.data);
     if (rc < 0) {
