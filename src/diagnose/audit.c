@@ -435,6 +435,11 @@ static int run_curve(audit *a, auk_audit_kinds kind, auk_err *err)
     return a->stop ? AUK_OK : close_in(a, kind, first, err);
 }
 
+static size_t curves_of(const audit *a)
+{
+    return (a->o->kinds & 1) + (a->o->kinds >> 1 & 1);
+}
+
 /* ---- before it begins --------------------------------------------------------------------- */
 
 /* Two questions of a sheet nobody has seen: how long is a token, an answer, and is anything
@@ -554,6 +559,11 @@ static int take_plan(audit *a, auk_err *err)
                        v) if (a->plan.n_skipped < AUK_AUDIT_MAX_RUNGS)
         a->plan.skipped[a->plan.n_skipped++] = json_integer_value(v);
     a->out->max_tokens = json_integer_value(json_object_get(h, "max_tokens"));
+    size_t all = a->plan.n * curves_of(a) * (size_t)a->o->samples;
+    double left = 1 - (double)json_object_size(a->log.done) / (double)(all > 0 ? all : 1);
+    for (i = 0; i < a->plan.n; i++)
+        a->plan.seconds += (left > 0 ? left : 0) * (double)curves_of(a) *
+                           auk_audit_rung_ns(&a->pace, a->plan.rungs[i], a->o->samples) / 1e9;
     if (a->plan.n < 2)
         return auk_fail(err, AUK_EFORMAT, "'%s' has no rungs in its first line", a->o->log);
     return AUK_OK;
@@ -613,11 +623,6 @@ static int prepare(audit *a, auk_err *err)
     rc = auk_audit_log_add(&a->log, plan, err);
     json_decref(plan);
     return rc;
-}
-
-static size_t curves_of(const audit *a)
-{
-    return (a->o->kinds & 1) + (a->o->kinds >> 1 & 1);
 }
 
 /* ---- the whole ---------------------------------------------------------------------------- */
