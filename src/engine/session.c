@@ -215,7 +215,7 @@ int auk_session_pretend(auk_session *s, int n, auk_err *err)
     if (n < 0 || n > s->ctx)
         return auk_fail(err, AUK_EINVAL, "%d positions do not fit a context of %d", n, s->ctx);
     for (int i = 0; i < s->engine->model->hp.n_layers; i++)
-        auk_kv_layer_draw(&s->kv[i], &s->engine->model->hp);
+        auk_kv_layer_draw(&s->kv[i]);
     memset(s->ids, 0, (size_t)n * sizeof *s->ids);
     s->n = n;
     return AUK_OK;
@@ -292,11 +292,15 @@ size_t auk_session_reuse(auk_session *s, const int32_t *prompt, size_t n)
     if (same == n && same > 0)
         same--; /* the last token is fed again: its logits are needed */
     if (same < (size_t)s->n) {
-        /* A ring that has turned over holds exactly one window: stepping back by one position
-         * loses nothing the next query sees, by more it does. */
-        for (int i = 0; i < s->engine->model->hp.n_layers; i++)
-            if ((size_t)s->n > s->kv[i].cap && same + 1 < (size_t)s->n)
+        const auk_hparams *hp = &s->engine->model->hp;
+        /* A ring that has turned over holds its newest cap positions: the next query's window must
+         * be among them. */
+        for (int i = 0; i < hp->n_layers; i++) {
+            size_t held = (size_t)s->n, cap = s->kv[i].cap, window = (size_t)hp->window;
+            size_t first = same + 1 > window ? same + 1 - window : 0;
+            if (hp->sliding[i] && held > cap && first < held - cap)
                 same = 0;
+        }
         s->n = (int)same;
     }
     return same;

@@ -2,7 +2,7 @@
 /* One layer of cohere2_moe, in the order of the formulas: norm, attention and MLP side by side from
  * the same normed rows, h = (h + attention) + mlp.  In bf16 precision every value the published
  * model holds in bfloat16 is rounded where it is made; in f32 nothing is. */
-#include "model/forward.h"
+#include "model/attention.h"
 
 #include "base/mem.h"
 #include "base/half.h"
@@ -34,11 +34,13 @@ static size_t floats_per_row(const auk_hparams *hp)
            (size_t)hp->head_dim + 2;
 }
 
-/* Scores of one kv head's queries over every position, per thread, and one key or value row. */
+/* Per thread: scores of one kv head's queries over every position, and what panels need. */
 static size_t attention_floats(const auk_hparams *hp, int ctx)
 {
     size_t group = (size_t)(hp->n_heads / hp->n_kv_heads);
-    return group * (size_t)ctx + (size_t)hp->head_dim;
+    size_t rows = group * (size_t)ctx, panels = auk_attention_panel_floats(hp, ctx);
+
+    return rows > panels ? rows : panels;
 }
 
 /* Floats that the products of one step read: for max_rows rows, those of the experts' second

@@ -101,25 +101,38 @@ void auk_model_drop_layer(const auk_model *m, int layer);
 
 /* ---- KV cache ----------------------------------------------------------------------------- */
 
-/* One layer's keys and values, [kv head][position][head_dim], bf16 or f32.  A sliding layer keeps
- * the last `cap` positions in a ring. */
+/* One layer's keys and values, bf16 or f32, in the layout of kv.c.  A sliding layer keeps the last
+ * `cap` positions in a ring; in bf16 those are AUK_KV_CHUNK more than its window, so that many rows
+ * may be stored before they are attended to, and as many forgotten. */
+#define AUK_KV_CHUNK 64
 typedef struct auk_kv_layer {
-    uint8_t *k, *v; /* owned */
-    size_t cap, item_bytes;
+    uint8_t *k, *v; /* owned; one kv head after the other */
+    size_t cap, item_bytes, heads, k_head_bytes, v_head_bytes;
 } auk_kv_layer;
 
 AUK_MUST_CHECK int auk_kv_layer_init(auk_kv_layer *kv, const auk_hparams *hp, int layer, int ctx,
                                      auk_precision precision, auk_err *err);
 void auk_kv_layer_release(auk_kv_layer *kv);
 
-/* Fills the cache with drawn values: for measuring at a depth without computing it. */
-void auk_kv_layer_draw(auk_kv_layer *kv, const auk_hparams *hp);
+/* Stores head h of position p: head_dim floats each, bf16 values where the cache is. */
+void auk_kv_layer_put(auk_kv_layer *kv, const auk_hparams *hp, size_t h, size_t p, const float *k,
+                      const float *v);
 
-/* Bytes that one position's attention reads when `depth` positions are there. */
+/* Positions [from, from + n) as rows of auk_kv_row_bytes (the keys of all kv heads, then the
+ * values), `stride` bytes apart: for keeping them elsewhere, whatever the layout here. */
+size_t auk_kv_row_bytes(const auk_hparams *hp, auk_precision precision);
+void auk_kv_layer_read(const auk_kv_layer *kv, const auk_hparams *hp, uint8_t *dst, size_t stride,
+                       size_t from, size_t n);
+void auk_kv_layer_write(auk_kv_layer *kv, const auk_hparams *hp, const uint8_t *src, size_t stride,
+                        size_t from, size_t n);
+
+/* Fills the cache with drawn values: for measuring at a depth without computing it. */
+void auk_kv_layer_draw(auk_kv_layer *kv);
+
+/* Bytes of keys and values a token reads when `depth` positions are there. */
 uint64_t auk_kv_read_bytes(const auk_hparams *hp, int depth, auk_precision precision);
 
-/* Bytes of all layers' caches for ctx positions: 2 * kv heads * head_dim * item per position, ctx
- * positions in full layers and min(ctx, window) in sliding ones. */
+/* Bytes of all layers' caches for ctx positions. */
 uint64_t auk_kv_bytes(const auk_hparams *hp, int ctx, auk_precision precision);
 
 /* ---- forward ------------------------------------------------------------------------------ */
