@@ -8,6 +8,10 @@
 auk_panel_fn auk_panel_bf16_avx512, auk_panel_u4_avx512, auk_panel_u8_avx512, auk_panel_e2m1_avx512,
     auk_panel_e4m3_avx512;
 
+void auk_round_bf16_avx512(float *x, size_t n);
+void auk_silu_avx512(float *x, size_t n);
+void auk_softmax_avx512(float *x, size_t n);
+
 double auk_peak_avx512(size_t n);
 double auk_peak_avx512bf16(size_t n);
 

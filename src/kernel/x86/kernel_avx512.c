@@ -4,6 +4,9 @@
 
 void auk_kernel_init_avx512(auk_kernel *k)
 {
+    k->round_bf16 = auk_round_bf16_avx512;
+    k->silu = auk_silu_avx512;
+    k->softmax = auk_softmax_avx512;
     k->peak = auk_peak_avx512;
     k->panel_bf16 = auk_panel_bf16_avx512;
     k->panel_u4 = auk_panel_u4_avx512;
