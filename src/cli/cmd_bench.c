@@ -414,6 +414,8 @@ static int prepare(bench *b, const row *rows, size_t n, auk_err *err)
     int ctx = deepest > m->hp.max_context - more ? m->hp.max_context : deepest + more;
     int rc = auk_session_new(&b->s, b->e, ctx, err);
     if (rc == AUK_OK)
+        auk_session_speculate(b->s, false); /* drawn ids have no past */
+    if (rc == AUK_OK)
         rc = auk_try_alloc(&b->logits, (size_t)m->hp.vocab, sizeof *b->logits, err);
     b->memory = m->panel_memory;
     b->memory_bytes = m->panel_bytes;

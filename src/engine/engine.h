@@ -31,6 +31,17 @@ bool auk_engine_is_end(auk_engine *e, int32_t id);
 /* Bytes a session of ctx positions takes: KV cache, activations, scores. */
 uint64_t auk_session_bytes(const auk_engine *e, int ctx);
 
+/* Whether feeding one token at a time may compute likely next ones along (prompt lookup), so that
+ * feeding them costs nothing.  Logits are the same to the bit either way.  On for a new session in
+ * bf16 precision; f32 never does. */
+void auk_session_speculate(auk_session *s, bool on);
+
+typedef struct auk_speculation {
+    uint64_t guessed, accepted; /* tokens */
+    double cost[5]; /* measured: a pass of 1, 2, 4, 8, 13 rows against one; 0: not yet */
+} auk_speculation;
+auk_speculation auk_session_speculation(const auk_session *s);
+
 /* Makes the session hold n positions of drawn keys and values and ids 0: for measuring at a depth.
  * What is fed afterwards is nonsense. */
 AUK_MUST_CHECK int auk_session_pretend(auk_session *s, int n, auk_err *err);

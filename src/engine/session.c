@@ -2,6 +2,7 @@
 #include "engine/session.h"
 
 #include "base/mem.h"
+#include "base/time.h"
 
 #define MAX_ROWS 256 /* rows of one pass: enough to use each dequantized weight many times */
 #define HEAD_ROWS 32 /* rows of logits at a time: 32 MB at a vocabulary of 262,144 */
@@ -172,6 +173,7 @@ int auk_session_new(auk_session **out, auk_engine *e, int ctx, auk_err *err)
 
     *out = NULL;
     s->engine = e;
+    auk_session_speculate(s, true);
     int rc = session_init(s, ctx, err);
     if (rc == AUK_OK) {
         *out = s;
@@ -191,6 +193,8 @@ void auk_session_free(auk_session *s)
     free(s->h);
     free(s->logits);
     free(s->ids);
+    free(s->draft);
+    free(s->ahead_logits);
     auk_forward_free(s->forward);
     free(s);
 }
@@ -200,14 +204,53 @@ int auk_session_length(const auk_session *s)
     return s->n;
 }
 
+/* What was computed ahead is no longer what follows. */
+static void forget_guess(auk_session *s)
+{
+    s->n_guess = s->used = 0;
+    if (s->draft != NULL)
+        auk_draft_cut(s->draft, s->n);
+}
+
 void auk_session_clear(auk_session *s)
 {
     s->n = 0;
+    forget_guess(s);
+}
+
+void auk_session_speculate(auk_session *s, bool on)
+{
+    bool can = s->engine->precision == AUK_PRECISION_BF16; /* whose rings have room to step back */
+
+    forget_guess(s);
+    if (on && can && s->draft == NULL) {
+        s->draft = auk_alloc(sizeof *s->draft);
+        auk_draft_init(s->draft);
+    } else if (!on) {
+        free(s->draft);
+        s->draft = NULL;
+    }
+}
+
+auk_speculation auk_session_speculation(const auk_session *s)
+{
+    static const int rows[] = {1, 2, 4, 8, 13};
+    auk_speculation out = {0};
+
+    if (s->draft == NULL)
+        return out;
+    out.guessed = s->draft->guessed;
+    out.accepted = s->draft->accepted;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (s->draft->row_ns[1] > 0)
+            out.cost[i] = s->draft->row_ns[rows[i]] / s->draft->row_ns[1];
+    return out;
 }
 
 void auk_session_rewind(auk_session *s, int n)
 {
     s->n = n < s->n ? n : s->n;
+    forget_guess(s);
 }
 
 int auk_session_pretend(auk_session *s, int n, auk_err *err)
@@ -218,6 +261,7 @@ int auk_session_pretend(auk_session *s, int n, auk_err *err)
         auk_kv_layer_draw(&s->kv[i]);
     memset(s->ids, 0, (size_t)n * sizeof *s->ids);
     s->n = n;
+    forget_guess(s);
     return AUK_OK;
 }
 
@@ -249,6 +293,49 @@ static void pass(auk_session *s, const int32_t *ids, size_t n, const auk_tap *ta
     s->n += (int)n;
 }
 
+/* Guesses that were not used up are judged and forgotten. */
+static void end_guess(auk_session *s)
+{
+    if (s->n_guess > 0)
+        auk_draft_learn(s->draft, s->n_guess, s->used);
+    s->n_guess = s->used = 0;
+}
+
+/* One token whose logits are wanted, and what may follow it in the same pass. */
+static int feed_one(auk_session *s, int32_t id, float *logits, auk_err *err)
+{
+    size_t vocab = (size_t)s->engine->model->hp.vocab;
+    int32_t ids[AUK_DRAFT_MAX + 1] = {id};
+
+    if (s->used < s->n_guess && s->guess[s->used] == id) {
+        s->used++;
+        s->ids[s->n++] = id;
+        memcpy(logits, s->ahead_logits + (size_t)s->used * vocab, vocab * sizeof *logits);
+        return AUK_OK;
+    }
+    end_guess(s);
+    s->ids[s->n] = id;
+    int max = s->ctx - s->n - 1;
+    int n = auk_draft_guess(s->draft, s->guess, s->ids, s->n + 1,
+                            max < AUK_DRAFT_MAX ? max : AUK_DRAFT_MAX);
+    if (n > 0 && s->ahead_logits == NULL) {
+        int rc = auk_try_alloc(&s->ahead_logits, (AUK_DRAFT_MAX + 1) * vocab,
+                               sizeof *s->ahead_logits, err);
+        if (rc < 0)
+            return rc;
+    }
+    memcpy(ids + 1, s->guess, (size_t)n * sizeof *ids);
+    uint64_t t0 = auk_now_ns();
+    pass(s, ids, (size_t)n + 1, NULL);
+    auk_forward_logits(s->forward, n > 0 ? s->ahead_logits : logits, s->h, (size_t)n + 1);
+    auk_draft_took(s->draft, n + 1, auk_now_ns() - t0);
+    s->n -= n;
+    s->n_guess = n;
+    if (n > 0)
+        memcpy(logits, s->ahead_logits, vocab * sizeof *logits);
+    return AUK_OK;
+}
+
 int auk_session_feed(auk_session *s, const int32_t *ids, size_t n, float *logits, auk_err *err)
 {
     size_t hidden = (size_t)s->engine->model->hp.hidden;
@@ -256,6 +343,9 @@ int auk_session_feed(auk_session *s, const int32_t *ids, size_t n, float *logits
     int rc = check_ids(s, ids, n, err);
     if (rc < 0)
         return rc;
+    if (n == 1 && logits != NULL && s->draft != NULL)
+        return feed_one(s, ids[0], logits, err);
+    forget_guess(s);
     for (size_t at = 0; at < n; at += MAX_ROWS) {
         size_t rows = n - at < MAX_ROWS ? n - at : MAX_ROWS;
         pass(s, ids + at, rows, NULL);
@@ -271,6 +361,7 @@ int auk_session_feed_all(auk_session *s, const int32_t *ids, size_t n, const auk
     size_t hidden = (size_t)s->engine->model->hp.hidden;
 
     int rc = check_ids(s, ids, n, err);
+    forget_guess(s);
     for (size_t at = 0; at < n && rc == AUK_OK; at += MAX_ROWS) {
         size_t m = n - at < MAX_ROWS ? n - at : MAX_ROWS;
         pass(s, ids + at, m, tap);
@@ -296,12 +387,14 @@ size_t auk_session_reuse(auk_session *s, const int32_t *prompt, size_t n)
         /* A ring that has turned over holds its newest cap positions: the next query's window must
          * be among them. */
         for (int i = 0; i < hp->n_layers; i++) {
-            size_t held = (size_t)s->n, cap = s->kv[i].cap, window = (size_t)hp->window;
+            size_t held = (size_t)(s->n + s->n_guess - s->used), cap = s->kv[i].cap,
+                   window = (size_t)hp->window;
             size_t first = same + 1 > window ? same + 1 - window : 0;
             if (hp->sliding[i] && held > cap && first < held - cap)
                 same = 0;
         }
         s->n = (int)same;
+        forget_guess(s);
     }
     return same;
 }

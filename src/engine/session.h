@@ -3,6 +3,7 @@
 #ifndef AUK_ENGINE_SESSION_H
 #define AUK_ENGINE_SESSION_H
 
+#include "engine/draft.h"
 #include "engine/engine.h"
 
 struct auk_engine {
@@ -21,6 +22,12 @@ struct auk_session {
     float *h, *logits;    /* owned */
     int32_t *ids;         /* owned; what was fed, n of ctx */
     int n, ctx;
+    /* Rows computed ahead of n: guess[i] at position n + i, its logits in row i of `ahead_logits`.
+     * The keys of a wrong guess lie beyond n and are overwritten. */
+    auk_draft *draft;    /* owned; NULL: never guesses */
+    float *ahead_logits; /* owned; AUK_DRAFT_MAX + 1 rows of vocab; made with the first guess */
+    int32_t guess[AUK_DRAFT_MAX];
+    int n_guess, used; /* of them, how many were confirmed */
 };
 
 /* Keeps the longest beginning of `prompt` the session already holds, but never all of it, forgets
