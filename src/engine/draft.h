@@ -9,8 +9,9 @@
 
 #include "base/error.h"
 
-#define AUK_DRAFT_MAX 12 /* tokens guessed at once; with the token itself less than AUK_KV_CHUNK   \
-                          */
+#define AUK_DRAFT_MAX                                                                              \
+    12 /* tokens guessed at once; with the token itself less than AUK_KV_CHUNK                     \
+        */
 #define AUK_DRAFT_SLOTS 65536
 
 typedef struct auk_draft {
