@@ -9,7 +9,7 @@
 
 typedef struct compare_args {
     auk_common common;
-    const char *ids, *text, *reference, *precision;
+    const char *ids, *text, *reference, *precision, *per_token;
     int window, top;
     double max_kl;
     bool tensors;
@@ -28,6 +28,8 @@ static const auk_opt options[] = {
      "keep A's scores there; when it exists they are read and A is not run"},
     {"tensors", AUK_OPT_FLAG, offsetof(compare_args, tensors), NULL,
      "also the relative error of every module's weights"},
+    {"per-token", AUK_OPT_STR, offsetof(compare_args, per_token), "FILE.npy",
+     "write every position's KL and change of -log p: for paired comparisons of several B"},
     {"precision", AUK_OPT_STR, offsetof(compare_args, precision), "P",
      "f32 (default): only the weights differ; bf16: as the published model"},
     {"max-kl", AUK_OPT_REAL, offsetof(compare_args, max_kl), "X",
@@ -169,6 +171,7 @@ static int compare(auk_compare_result *r, compare_args *a, auk_err *err)
     auk_compare_options opts = {.reference = a->reference,
                                 .tensors = a->tensors,
                                 .window = a->window,
+                                .per_token = a->per_token,
                                 .threads = a->common.threads,
                                 .progress = auk_meter_step};
     auk_meter meter;

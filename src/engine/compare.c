@@ -308,6 +308,23 @@ static int setup(comparison *c, const char *a, const char *b, auk_err *err)
     return rc;
 }
 
+/* What paired comparisons of several B with one A need. */
+static int write_tokens(const comparison *c, auk_err *err)
+{
+    const scores *s = &c->s;
+    auk_npy *npy;
+
+    int rc = auk_npy_create(&npy, c->opts->per_token, AUK_DT_F32, s->n, 2, err);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < s->n && rc == AUK_OK; i++)
+        rc = auk_npy_write(npy, (const float[]){(float)s->kl[i], (float)s->diff[i]}, 2, err);
+    if (rc == AUK_OK)
+        return auk_npy_finish(npy, err);
+    auk_npy_abandon(npy);
+    return rc;
+}
+
 static void summarize(auk_compare_result *out, comparison *c)
 {
     scores *s = &c->s;
@@ -461,6 +478,8 @@ int auk_compare(auk_compare_result *out, const char *a, const char *b,
         rc = auk_ref_finish(c.ref, err);
         c.ref = NULL;
     }
+    if (rc == AUK_OK && opts->per_token != NULL)
+        rc = write_tokens(&c, err);
     if (rc == AUK_OK) {
         summarize(out, &c);
         out->bytes_a = c.a.m->weight_bytes;

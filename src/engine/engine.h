@@ -146,6 +146,7 @@ typedef struct auk_compare_options {
     int window;            /* tokens per independent window; 0: all in one */
     const char *reference; /* NULL, or a reference file: read when it exists, else written */
     bool tensors;          /* also compare the weights */
+    const char *per_token; /* NULL, or a .npy to write: float32 [tokens, 2], KL and nll_b - nll_a */
     auk_precision precision;
     int threads;
     unsigned cpu_flags;
