@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "base/mem.h"
+#include "base/time.h"
 #include "cli/calibration_mix.h"
 #include "cli/record.h"
 #include "quant/quant.h"
@@ -18,6 +19,7 @@ typedef struct quantize_args {
     auk_calib_tokens tokens; /* owned */
     json_t *entries;         /* owned; one object per matrix */
     size_t n_few, n_none;    /* experts with few tokens, with none */
+    auk_budget budget;       /* owned */
 } quantize_args;
 
 static const auk_opt options[] = {
@@ -47,6 +49,12 @@ static const auk_opt options[] = {
      "metal (default): as on a Mac and in published files; cpu: as MLX on Linux"},
     {"mx-scale", AUK_OPT_STR, offsetof(quantize_args, mx_scale), "R",
      "mxfp4, mxfp8: up (default, MLX 0.32.2 and later) or nearest (before)"},
+    {"max-size", AUK_OPT_BYTES, offsetof(quantize_args, max_size), "SIZE",
+     "choose bits and groups per module, so that the weights take at most SIZE (24GB, 20GiB)"},
+    {"max-memory", AUK_OPT_BYTES, offsetof(quantize_args, max_memory), "SIZE",
+     "the same for weights, cache and scratch of a context together"},
+    {"ctx", AUK_OPT_INT, offsetof(quantize_args, ctx), "N",
+     "that context, in tokens (default 32768)"},
     {"shard-size", AUK_OPT_BYTES, offsetof(quantize_args, quant.shard_bytes), "SIZE",
      "largest file of weights (default 5GiB)"},
     {"force", AUK_OPT_FLAG, offsetof(quantize_args, quant.force), NULL, "replace DST if it exists"},
@@ -150,18 +158,60 @@ static void keep_entry(void *ctx, const auk_quant_entry *e)
     a->n_few += e->expert >= 0 && e->tokens > 0 && e->judged_by > 0 && e->tokens < 200;
 }
 
+static bool has_budget(const quantize_args *a)
+{
+    return a->max_size > 0 || a->max_memory > 0;
+}
+
 static int read_calibration(quantize_args *a, const char *src, auk_err *err)
 {
     bool mix = a->calib == NULL || strcmp(a->calib, "mix") == 0;
     auk_str text = {(const char *)auk_calibration_mix, auk_calibration_mix_bytes};
     auk_calib_options o = {(size_t)a->calib_length, (size_t)a->calib_tokens, a->calib_any};
 
-    if (a->quant.method == AUK_METHOD_RTN ||
-        (a->calib == NULL && a->quant.method == AUK_METHOD_WRTN))
+    bool plain = a->quant.method == AUK_METHOD_RTN ||
+                 (a->calib == NULL && a->quant.method == AUK_METHOD_WRTN);
+    if (plain && !has_budget(a))
         return AUK_OK;
     int rc = auk_calib_read(&a->tokens, src, mix ? "mix" : a->calib, mix ? &text : NULL, &o, err);
-    if (rc == AUK_OK)
+    if (rc == AUK_OK && !plain)
         a->quant.calibration = &a->tokens.all;
+    return rc;
+}
+
+/* Weights of at most --max-size, and of what --max-memory leaves beside a context. */
+static int budget_bytes(uint64_t *out, const quantize_args *a, const auk_hparams *hp, auk_err *err)
+{
+    size_t widest = (size_t)(hp->dense_width > hp->hidden ? hp->dense_width : hp->hidden);
+    uint64_t context = auk_kv_bytes(hp, a->ctx, AUK_PRECISION_BF16) +
+                       auk_forward_bytes(hp, widest, a->common.threads, 256, a->ctx) +
+                       (uint64_t)hp->vocab * sizeof(float);
+
+    *out = a->max_size > 0 ? a->max_size : UINT64_MAX;
+    if (a->max_memory == 0)
+        return AUK_OK;
+    if (a->max_memory <= context)
+        return auk_fail(err, AUK_ELIMIT,
+                        "a context of %d tokens alone takes %.2f GB of the %.2f GB", a->ctx,
+                        (double)context / 1e9, (double)a->max_memory / 1e9);
+    if (a->max_memory - context < *out)
+        *out = a->max_memory - context;
+    return AUK_OK;
+}
+
+static int choose_formats(quantize_args *a, const auk_hparams *hp, const char *src, auk_err *err)
+{
+    auk_quant_options with = a->quant;
+    uint64_t bytes;
+
+    if (!has_budget(a))
+        return AUK_OK;
+    with.calibration = &a->tokens.all;
+    int rc = budget_bytes(&bytes, a, hp, err);
+    if (rc == AUK_OK)
+        rc = auk_budget_choose(&a->budget, src, &with, bytes, err);
+    a->quant.formats = a->budget.formats;
+    a->quant.n_formats = a->budget.n_formats;
     return rc;
 }
 
@@ -216,6 +266,40 @@ static void put_record(auk_cli_record *rec, const quantize_args *a, const auk_qu
     auk_cli_record_put(rec, &a->common);
 }
 
+/* What the budget chose. */
+static json_t *list_budget(const auk_budget *b)
+{
+    json_t *items = json_array();
+
+    for (size_t i = 0; i < b->n; i++)
+        json_array_append_new(
+            items, json_pack("{s:i, s:s, s:i, s:i, s:I, s:f, s:f}", "layer", b->items[i].layer,
+                             "what", b->items[i].what, "bits", b->items[i].bits, "group_size",
+                             b->items[i].group_size, "bytes", (json_int_t)b->items[i].bytes,
+                             "rel_err", b->items[i].error, "kl", b->items[i].damage));
+    return json_pack("{s:I, s:I, s:f, s:I, s:I, s:o}", "bytes", (json_int_t)b->bytes, "least_bytes",
+                     (json_int_t)b->least_bytes, "predicted_kl", b->predicted_kl, "probes",
+                     (json_int_t)b->probes, "probe_tokens", (json_int_t)b->probe_tokens, "items",
+                     items);
+}
+
+static void print_budget(const auk_budget *b)
+{
+    printf(
+        "budget: %llu bytes chosen, at least %llu are possible; predicted KL %.5f nats per token "
+        "(%zu probes of %zu tokens)\n",
+        (unsigned long long)b->bytes, (unsigned long long)b->least_bytes, b->predicted_kl,
+        b->probes, b->probe_tokens);
+    for (size_t i = 0; i < b->n; i++) {
+        if (b->items[i].layer >= 0)
+            printf("  layer %-3d %-10s", b->items[i].layer, b->items[i].what);
+        else
+            printf("  %-20s", b->items[i].what);
+        printf(" %d bits, groups of %-4d %12llu bytes, KL %.6f\n", b->items[i].bits,
+               b->items[i].group_size, (unsigned long long)b->items[i].bytes, b->items[i].damage);
+    }
+}
+
 static int print_json(const quantize_args *a, const auk_quant_result *r, const auk_quant_list *list,
                       const auk_cli_record *rec)
 {
@@ -239,6 +323,8 @@ static int print_json(const quantize_args *a, const auk_quant_result *r, const a
         json_object_set_new(v, "fallbacks", json_integer((json_int_t)r->fallbacks));
         json_object_set(v, "experts", a->entries);
     }
+    if (a->budget.n > 0)
+        json_object_set_new(v, "budget", list_budget(&a->budget));
     json_object_set_new(v, "ledger_id", auk_cli_record_id(rec));
     return auk_cli_print_json(v);
 }
@@ -288,6 +374,8 @@ static int print_text(const quantize_args *a, const auk_quant_result *r, const c
            memory);
     if (a->quant.calibration != NULL)
         print_calibration(a, r);
+    if (a->budget.n > 0)
+        print_budget(&a->budget);
     return 0;
 }
 
@@ -309,8 +397,81 @@ static int prepare(const auk_cmd *self, quantize_args *a, auk_hparams *hp, auk_q
     if (rc == AUK_OK)
         rc = read_calibration(a, src, err);
     if (rc == AUK_OK)
+        rc = choose_formats(a, hp, src, err);
+    if (rc == AUK_OK && has_budget(a)) {
+        auk_quant_list_release(list);
+        rc = auk_quant_list_make(list, hp, &a->quant, err);
+    }
+    if (rc == AUK_OK && !a->dry_run)
         rc = say_plan(a, hp, err);
     return rc;
+}
+
+/* Seconds, from the operations of the work and a rate measured now. */
+static double time_of(const quantize_args *a, const auk_hparams *hp, int threads, auk_err *err)
+{
+    auk_kernel k;
+    double flops = 0, ops = 0;
+
+    if (a->quant.calibration == NULL || auk_quant_flops(&flops, hp, &a->quant, err) < 0)
+        return -1;
+    auk_kernel_init(&k, a->quant.cpu_flags);
+    uint64_t began = auk_now_ns();
+    while (auk_now_ns() - began < 50000000u)
+        ops += k.peak(1 << 12);
+    double rate = ops * 1e9 / (double)(auk_now_ns() - began);
+    return flops / (0.5 * rate * threads); /* half of what registers alone reach */
+}
+
+static int dry_run(const quantize_args *a, const auk_hparams *hp, const auk_quant_list *list,
+                   auk_err *err)
+{
+    auk_quant_size size;
+    uint64_t memory = 300000000;
+    char text[32];
+
+    auk_pool *pool = auk_pool_new(a->common.threads);
+    int threads = auk_pool_threads(pool);
+    auk_pool_free(pool);
+    int rc = auk_quant_predict(&size, hp, &a->quant, err);
+    if (rc == AUK_OK && a->quant.calibration != NULL) {
+        uint64_t more;
+        rc = auk_quant_memory(&more, hp, &a->quant, threads, err);
+        memory += more;
+    }
+    if (rc < 0)
+        return rc;
+    double seconds = time_of(a, hp, threads, err);
+    if (a->common.json) {
+        json_t *v = json_pack(
+            "{s:s, s:b, s:s, s:I, s:f, s:I, s:I, s:o, s:o}", "schema", "auklet.quantize/1",
+            "dry_run", 1, "method", method_names[a->quant.method], "bytes", (json_int_t)size.bytes,
+            "bits_per_weight", size.bits_per_weight, "tensors", (json_int_t)size.tensors,
+            "memory_bytes", (json_int_t)memory, "seconds",
+            seconds < 0 ? json_null() : json_real(seconds), "modules", list_modules(list));
+        if (a->budget.n > 0)
+            json_object_set_new(v, "budget", list_budget(&a->budget));
+        auk_quant_size_release(&size);
+        return auk_cli_print_json(v);
+    }
+    auk_bytes_print(text, sizeof text, memory);
+    printf("%s would have %llu bytes, %.3f bits per weight, %llu tensors\n"
+           "memory: at most %s with %d threads\n",
+           a->common.arg[1], (unsigned long long)size.bytes, size.bits_per_weight,
+           (unsigned long long)size.tensors, text, threads);
+    if (seconds >= 0)
+        printf("time: about %.0f s, by the rate this processor reaches now\n", seconds);
+    else
+        printf("time: about as long as reading the source takes\n");
+    for (size_t i = 0; i < list->n; i++)
+        if (list->modules[i].is_quantized)
+            printf("  %s: %s %d bits, groups of %d\n", list->modules[i].path,
+                   auk_mode_name(list->modules[i].format.mode), list->modules[i].format.bits,
+                   list->modules[i].format.group_size);
+    if (a->budget.n > 0)
+        print_budget(&a->budget);
+    auk_quant_size_release(&size);
+    return AUK_OK;
 }
 
 static int run(const auk_cmd *self, int argc, char **argv)
@@ -318,7 +479,8 @@ static int run(const auk_cmd *self, int argc, char **argv)
     quantize_args a = {.quant = auk_quant_defaults(),
                        .ledger = AUK_RECORD_ARGS_INIT,
                        .calib_length = 2048,
-                       .calib_tokens = 131072};
+                       .calib_tokens = 131072,
+                       .ctx = 32768};
     auk_quant_result result;
     auk_quant_list list = {0};
     auk_hparams hp = {0};
@@ -341,7 +503,12 @@ static int run(const auk_cmd *self, int argc, char **argv)
     a.quant.entry_ctx = &a;
     auk_cli_record *rec = auk_cli_record_new("quantize", &a.ledger, argc, argv);
     int rc = prepare(self, &a, &hp, &list, &status, &err);
-    if (rc == AUK_OK) {
+    if (rc == AUK_OK && a.dry_run && auk_file_exists(a.common.arg[0])) {
+        auk_meter_clear(&meter);
+        rc = dry_run(&a, &hp, &list, &err);
+        status = rc < 0 ? auk_cli_fail(&err) : rc;
+        rc = -1;
+    } else if (rc == AUK_OK) {
         auk_cli_catch_interrupt();
         rc = auk_quantize(&result, a.common.arg[0], a.common.arg[1], &a.quant, &err);
         auk_meter_clear(&meter);
@@ -356,6 +523,7 @@ static int run(const auk_cmd *self, int argc, char **argv)
     auk_quant_list_release(&list);
     auk_hparams_release(&hp);
     auk_calib_tokens_release(&a.tokens);
+    auk_budget_release(&a.budget);
     json_decref(a.entries);
     return auk_cli_record_end(rec, status);
 }

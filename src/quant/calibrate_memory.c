@@ -205,6 +205,38 @@ int auk_quant_memory(uint64_t *out, const auk_hparams *hp, const auk_quant_optio
     return AUK_OK;
 }
 
+int auk_quant_flops(double *out, const auk_hparams *hp, const auk_quant_options *opts, auk_err *err)
+{
+    auk_quant_list list;
+
+    *out = 0;
+    int rc = auk_quant_list_make(&list, hp, opts, err);
+    if (rc < 0)
+        return rc;
+    sizes s = sizes_of(&list, hp, opts, 1);
+    double t = (double)s.tokens, d = hp->hidden, w = hp->expert_width,
+           q = hp->n_heads * hp->head_dim;
+    double kv = hp->n_kv_heads * hp->head_dim, sparse = hp->n_layers - hp->n_dense;
+    double attention = 4 * d * (q + kv) + 4 * q * (double)s.longest / 2;
+    double experts = hp->top_k * d * w * (2 * 2 * 2 + 2); /* gate and up twice, down once */
+    double sums = s.gptq ? d * d * (1 + hp->top_k) + hp->top_k * w * w : 2 * hp->top_k * (d + w);
+    *out = t * (hp->n_layers * attention + sparse * (experts + sums) +
+                hp->n_dense * 6 * d * hp->dense_width);
+    for (size_t i = 0; i < list.n; i++) {
+        const auk_quant_module *m = &list.modules[i];
+        if (!auk_calib_handles(opts, m))
+            continue;
+        double n = (double)auk_quant_cols(m), rows = (double)auk_quant_rows(m);
+        double each = m->rank == 3 ? (double)m->shape[0] : 1;
+        bool shares = strstr(m->path, "up_proj") != NULL;
+        *out += rows * n / 64 * 30e3 * (s.gptq ? 2 : 1);
+        *out += s.gptq ? rows * n * (n + 2 * 64) + (shares ? 0 : each * n * n * n / 3) : 0;
+        *out += rows * n * 2 * AUK_CALIB_SAMPLE * (s.gptq ? 3 : 2);
+    }
+    auk_quant_list_release(&list);
+    return AUK_OK;
+}
+
 static void free_stored(auk_stored *s)
 {
     free(s->codes);

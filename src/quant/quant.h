@@ -75,6 +75,47 @@ void auk_quant_size_release(auk_quant_size *size);
 AUK_MUST_CHECK int auk_quant_memory(uint64_t *out, const auk_hparams *hp,
                                     const auk_quant_options *opts, int threads, auk_err *err);
 
+/* Floating-point operations of calibration with these options: forward passes, Hessians, factors,
+ * compensation and grids (30 kflop per group of 64 weights and way to quantize it). */
+AUK_MUST_CHECK int auk_quant_flops(double *out, const auk_hparams *hp,
+                                   const auk_quant_options *opts, auk_err *err);
+
+/* ---- bits under a budget ------------------------------------------------------------------ */
+
+/* A group of matrices of one layer that share their format. */
+typedef struct auk_budget_item {
+    char path[2][96]; /* of its modules, the second perhaps empty */
+    int layer;        /* -1: the embedding */
+    const char *what; /* "gate_up", "down", "attention", "embedding"; static */
+    int bits, group_size;
+    uint64_t bytes;
+    double error;  /* relative square error of the weights in that format, measured */
+    double damage; /* KL it is expected to cost, nats */
+} auk_budget_item;
+
+typedef struct auk_budget {
+    auk_budget_item *items; /* owned */
+    size_t n;
+    auk_quant_format *formats; /* owned; for auk_quant_options */
+    char (*paths)[96];         /* owned; of the formats */
+    size_t n_formats;
+    uint64_t bytes, least_bytes; /* of the folder's tensors: as chosen, and the smallest layout */
+    double predicted_kl;         /* nats per token */
+    size_t probes, probe_tokens;
+} auk_budget;
+
+/* Chooses bits (2 3 4 5 6 8) and groups (32 64 128) for every module that opts would quantize, so
+ * that the folder's tensors take at most max_bytes and the expected KL is least.  KL is taken as a
+ * sum over items of sensitivity * relative square error: the errors of each format are measured on
+ * samples of the rows, the sensitivities by quantizing one class of matrices in one block of layers
+ * to 3 bits and measuring the KL of calibration tokens.  The sum is then minimised exactly, by
+ * dynamic programming over bytes.  AUK_ELIMIT when even the smallest layout is too large, with its
+ * size. */
+AUK_MUST_CHECK int auk_budget_choose(auk_budget *out, const char *src,
+                                     const auk_quant_options *opts, uint64_t max_bytes,
+                                     auk_err *err);
+void auk_budget_release(auk_budget *b);
+
 /* ---- calibration tokens ------------------------------------------------------------------- */
 
 typedef struct auk_calib_options {

@@ -217,6 +217,44 @@ END
     [ "$(weights "$D")" = "$(weights "$D-whole")" ]
 }
 
+@test "a budget is kept to the byte, and said" {
+    plain=$("$AUKLET" quantize "$M" "$D-plain" -q --json | jq .bytes)
+    run --separate-stderr "$AUKLET" quantize "$M" "$D" --max-size "$plain" --calib-tokens 2048 --json -q --method wrtn
+    [ "$status" -eq 0 ]
+    jq -e ".bytes <= $plain and .bytes == .budget.bytes and .budget.predicted_kl > 0
+        and ([.budget.items[].kl] | add) <= .budget.predicted_kl * 1.000001
+        and (.modules | length) == 7" <<<"$output"
+    jq -e '[.quantization | to_entries[] | select(.key | startswith("language_model"))] | length == 7' "$D/config.json"
+    files=$("$AUKLET" tensors "$D" | jq -s 'map(.bytes) | add')
+    [ "$files" = "$(jq .bytes <<<"$output")" ]
+    run --separate-stderr "$AUKLET" run "$D" hi --greedy --max-tokens 3 --json -q
+    [ "$status" -eq 0 ]
+    run --separate-stderr "$AUKLET" quantize "$M" "$D-small" --max-size 50KB --calib-tokens 2048 -q
+    refused "smallest layout takes"
+    least=$(grep -o 'layout takes [0-9]*' <<<"$stderr" | grep -o '[0-9]*')
+    run --separate-stderr "$AUKLET" quantize "$M" "$D-small" --max-size "$least" --calib-tokens 2048 -q --json
+    [ "$status" -eq 0 ]
+    jq -e ".bytes == $least" <<<"$output"
+    run --separate-stderr "$AUKLET" quantize "$M" "$D-none" --max-memory 1KB --ctx 512 --calib-tokens 2048 -q
+    refused "context of 512 tokens alone takes"
+    run --separate-stderr "$AUKLET" quantize "$M" "$D" --max-memory 100MB --ctx 512 --calib-tokens 2048 -q --force --method gptq
+    [ "$status" -eq 0 ]
+}
+
+@test "--dry-run says everything and writes nothing" {
+    gptq --calib "$T" --dry-run
+    [ "$status" -eq 0 ]
+    has "$output" "bits per weight"
+    has "$output" "memory: at most"
+    has "$output" "time: about"
+    has "$output" "switch_mlp.down_proj: affine 4 bits"
+    [ ! -e "$D" ] && [ ! -e "$D.partial" ]
+    gptq --calib "$T" --dry-run --json
+    said=$(jq .bytes <<<"$output")
+    gptq --calib "$T" --json
+    jq -e ".bytes == $said and .work_bytes > 0" <<<"$output"
+}
+
 @test "wrong options" {
     run --separate-stderr "$AUKLET" quantize "$M" "$D" --method best
     usage_error
