@@ -13,11 +13,21 @@
 typedef struct reader {
     auk_calib_tokens *out;
     const auk_calib_options *opts;
-    const char *path;
-    auk_tokenizer *tok; /* owned */
+    const char *path, *model;
+    auk_tokenizer *tok; /* owned; NULL until text is met: ids need none */
     int32_t bos;
     auk_err *err;
 } reader;
+
+static int open_tokenizer(reader *r)
+{
+    if (r->tok != NULL)
+        return AUK_OK;
+    int rc = auk_tokenizer_open(&r->tok, r->model, r->err);
+    if (rc == AUK_OK)
+        r->bos = auk_tokenizer_id(r->tok, "<BOS_TOKEN>");
+    return rc;
+}
 
 /* ---- sequences ----------------------------------------------------------------------------- */
 
@@ -137,6 +147,8 @@ static int read_text(reader *r, auk_str s, size_t length)
 
     int rc = check_text(r, s);
     if (rc == AUK_OK)
+        rc = open_tokenizer(r);
+    if (rc == AUK_OK)
         rc = auk_tokenizer_encode(&ids, r->tok, s, false, r->err);
     if (rc == AUK_OK)
         rc = add_text(r, &ids, length);
@@ -177,7 +189,9 @@ static int add_line(reader *r, auk_str line, const char *name)
     } else if (rc == AUK_OK) {
         if (json_object_get(v, "add_generation_prompt") == NULL)
             json_object_set_new(v, "add_generation_prompt", json_false());
-        rc = auk_request_prepare(v, r->err);
+        rc = open_tokenizer(r);
+        if (rc == AUK_OK)
+            rc = auk_request_prepare(v, r->err);
         if (rc == AUK_OK)
             rc = auk_render_ids(&ids, r->tok, v, r->err);
         if (rc == AUK_OK)
@@ -259,7 +273,7 @@ static int read_mbpp(reader *r, auk_str s)
     auk_buf all = AUK_BUF_INIT(1 << 26);
     auk_ids ids = {0};
     auk_rng rng = auk_rng_make(1234);
-    int rc = AUK_OK;
+    int rc = open_tokenizer(r);
 
     for (size_t at = 0; at < s.n && rc == AUK_OK;) {
         const char *q = s.p + at, *end = memchr(q, '\n', s.n - at);
@@ -355,17 +369,19 @@ int auk_calib_read(auk_calib_tokens *out, const char *model, const char *path, c
                    const auk_calib_options *opts, auk_err *err)
 {
     bool mbpp = strncmp(path, "mbpp:", 5) == 0;
-    reader r = {.out = out, .opts = opts, .path = mbpp ? path + 5 : path, .err = err};
+    reader r = {.out = out,
+                .opts = opts,
+                .path = mbpp ? path + 5 : path,
+                .model = model,
+                .bos = -1,
+                .err = err};
     auk_buf file = AUK_BUF_INIT((size_t)1 << 30);
 
     *out = (auk_calib_tokens){0};
     if (opts->length < 2)
         return auk_fail(err, AUK_EINVAL, "sequences of %zu tokens are too short", opts->length);
     int rc = text == NULL ? auk_file_read(&file, r.path, err) : AUK_OK;
-    if (rc == AUK_OK)
-        rc = auk_tokenizer_open(&r.tok, model, err);
     if (rc == AUK_OK) {
-        r.bos = auk_tokenizer_id(r.tok, "<BOS_TOKEN>");
         auk_buf_putc(&file, 0); /* strspn ends */
         auk_str s = {file.p, file.n - 1};
         rc = read_all(&r, text != NULL ? *text : s, mbpp);
