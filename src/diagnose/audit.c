@@ -10,38 +10,10 @@
 #include <math.h>
 #include <stdarg.h>
 
-#define SHORT_ANSWER 256
-#define LONG_ANSWER 2048 /* of a model that thinks */
-#define UNKNOWN_WINDOW 8192
 #define MOST_ADDED 12    /* cells of a bisection */
 #define ROW_OF_ERRORS 3  /* samples that fail one after the other: the server is gone */
 #define SHOWN_BYTES 2000 /* of an answer, in its item */
 #define NOT_ASKED AUK_N_AUDIT_STATES
-
-typedef struct cell {
-    auk_audit_kinds kind;
-    int64_t rung; /* tokens aimed at */
-    bool added;
-    unsigned char *state; /* owned; per sample */
-    double depth_sum;
-    size_t depth_n;
-} cell;
-
-typedef struct audit {
-    auk_client *c;
-    const auk_audit_options *o;
-    auk_audit_result *out;
-    auk_audit_log log;
-    auk_sizer sizer;
-    auk_audit_pace pace;
-    auk_audit_plan plan;
-    cell *cells; /* owned */
-    size_t n_cells;
-    int per_sheet;
-    uint64_t began_ns;
-    int errors_in_a_row;
-    bool stop; /* no more samples: `why` says the reason */
-} audit;
 
 auk_audit_options auk_audit_defaults(void)
 {
@@ -51,13 +23,12 @@ auk_audit_options auk_audit_defaults(void)
                                .budget_ns = (uint64_t)1800 * 1000000000};
 }
 
-static const char *kind_name(auk_audit_kinds k)
+const char *auk_audit_kind_name(auk_audit_kinds k)
 {
     return k == AUK_AUDIT_TOOLS ? "tools" : "retrieval";
 }
 
-static void note(const audit *a, const char *fmt, ...) AUK_PRINTF(2, 3);
-static void note(const audit *a, const char *fmt, ...)
+void auk_audit_note(const auk_audit_run *a, const char *fmt, ...)
 {
     char line[512];
     va_list args;
@@ -70,7 +41,7 @@ static void note(const audit *a, const char *fmt, ...)
     a->o->watch.note(a->o->watch.ctx, line);
 }
 
-static void give_up(audit *a, const char *why, const char *detail)
+static void give_up(auk_audit_run *a, const char *why, const char *detail)
 {
     if (!a->stop)
         snprintf(a->out->why, sizeof a->out->why, "%.100s%s%.200s", why, *detail ? ": " : "",
@@ -78,7 +49,7 @@ static void give_up(audit *a, const char *why, const char *detail)
     a->stop = true;
 }
 
-static int put_item(const audit *a, const json_t *item, auk_err *err)
+static int put_item(const auk_audit_run *a, const json_t *item, auk_err *err)
 {
     return a->o->watch.item != NULL ? a->o->watch.item(a->o->watch.ctx, item, err) : AUK_OK;
 }
@@ -87,18 +58,19 @@ static int put_item(const audit *a, const json_t *item, auk_err *err)
 
 static bool on_cancelled(void *ctx)
 {
-    const audit *a = ctx;
+    const auk_audit_run *a = ctx;
     return a->o->watch.cancelled != NULL && a->o->watch.cancelled(a->o->watch.ctx);
 }
 
 static void on_retry(void *ctx, const auk_reply *failed, const char *why, uint64_t wait_ms)
 {
     (void)failed;
-    note(ctx, "%s; trying again in %.1f s", why, (double)wait_ms / 1000);
+    auk_audit_note(ctx, "%s; trying again in %.1f s", why, (double)wait_ms / 1000);
 }
 
 /* A failure of the server is in the reply; only a stop is a failure of ours. */
-static int ask(audit *a, auk_reply *r, char why[320], const auk_sheet *s, int q, auk_err *err)
+int auk_audit_ask(auk_audit_run *a, auk_reply *r, char why[320], const auk_sheet *s, int q,
+                  auk_err *err)
 {
     json_t *messages = auk_sheet_messages(s, q), *tools = auk_sheet_tools(s);
     auk_chat chat = auk_chat_defaults();
@@ -128,7 +100,8 @@ static int ask(audit *a, auk_reply *r, char why[320], const auk_sheet *s, int q,
 }
 
 /* The number of sentences with which the prompt comes nearest to `target` from below. */
-static int fit(uint64_t *sentences, const audit *a, auk_sheet s, int64_t target, auk_err *err)
+int auk_audit_fit(uint64_t *sentences, const auk_audit_run *a, auk_sheet s, int64_t target,
+                  auk_err *err)
 {
     uint64_t lo = 0, hi = (uint64_t)(target / 8 + 2);
 
@@ -150,7 +123,7 @@ static int fit(uint64_t *sentences, const audit *a, auk_sheet s, int64_t target,
     return AUK_OK;
 }
 
-static void learn(audit *a, const auk_sheet *s, int q, const auk_reply *r)
+void auk_audit_learn(auk_audit_run *a, const auk_sheet *s, int q, const auk_reply *r)
 {
     json_t *messages = auk_sheet_messages(s, q), *tools = auk_sheet_tools(s);
 
@@ -177,11 +150,6 @@ static json_t *shown(const auk_buf *b)
     return v;
 }
 
-static json_t *known(int64_t v)
-{
-    return v >= 0 ? json_integer(v) : json_null();
-}
-
 static json_t *calls_of(const auk_reply *r)
 {
     json_t *list = json_array();
@@ -192,16 +160,16 @@ static json_t *calls_of(const auk_reply *r)
     return list;
 }
 
-static json_t *sample_item(const cell *c, const auk_sheet *s, int q, auk_audit_state state,
-                           const auk_reply *r, const char *why)
+static json_t *sample_item(const auk_audit_cell *c, const auk_sheet *s, int q,
+                           auk_audit_state state, const auk_reply *r, const char *why)
 {
     json_t *v =
         json_pack("{s:s, s:s, s:I, s:b, s:i, s:i, s:f}", "item", "sample", "kind",
-                  kind_name(c->kind), "rung_tokens", (json_int_t)c->rung, "bisection", c->added,
-                  "sheet", s->sheet, "question", q, "position", auk_sheet_position(s, q));
+                  auk_audit_kind_name(c->kind), "rung_tokens", (json_int_t)c->rung, "bisection",
+                  c->added, "sheet", s->sheet, "question", q, "position", auk_sheet_position(s, q));
 
-    json_object_set_new(v, "depth_tokens", known(r->prompt_tok));
-    json_object_set_new(v, "cached_tokens", known(r->cached_tok));
+    json_object_set_new(v, "depth_tokens", auk_audit_known(r->prompt_tok));
+    json_object_set_new(v, "cached_tokens", auk_audit_known(r->cached_tok));
     json_object_set_new(v, "state", json_string(auk_audit_state_name(state)));
     json_object_set_new(v, "expected", auk_sheet_expected(s, q));
     json_object_set_new(v, "answer", shown(&r->text));
@@ -214,13 +182,13 @@ static json_t *sample_item(const cell *c, const auk_sheet *s, int q, auk_audit_s
                             : json_null());
     if (*why != 0)
         json_object_set_new(v, "why", json_string(why));
-    json_object_set_new(v, "completion_tokens", known(r->completion_tok));
+    json_object_set_new(v, "completion_tokens", auk_audit_known(r->completion_tok));
     json_object_set_new(v, "ms", json_real((double)(r->end_ns - r->begun_ns) / 1e6));
     return v;
 }
 
 /* Takes a sample into its cell. */
-static void count(audit *a, cell *c, const json_t *item, int at, bool resumed)
+static void count(auk_audit_run *a, auk_audit_cell *c, const json_t *item, int at, bool resumed)
 {
     const char *state = json_string_value(json_object_get(item, "state"));
     const json_t *depth = json_object_get(item, "depth_tokens");
@@ -239,12 +207,12 @@ static void count(audit *a, cell *c, const json_t *item, int at, bool resumed)
     a->errors_in_a_row = s == AUK_AUDIT_ERROR ? a->errors_in_a_row + 1 : 0;
 }
 
-static bool too_late(const audit *a)
+static bool too_late(const auk_audit_run *a)
 {
     return a->o->budget_ns > 0 && auk_now_ns() - a->began_ns > a->o->budget_ns;
 }
 
-static bool wants_stop(const audit *a)
+static bool wants_stop(const auk_audit_run *a)
 {
     const auk_watch *w = &a->o->watch;
 
@@ -254,7 +222,8 @@ static bool wants_stop(const audit *a)
 }
 
 /* The prompt is more than 5 % off what was aimed at: the text is made anew, once. */
-static bool is_off(const audit *a, const cell *c, const auk_sheet *s, const auk_reply *r)
+static bool is_off(const auk_audit_run *a, const auk_audit_cell *c, const auk_sheet *s,
+                   const auk_reply *r)
 {
     double off = fabs((double)(r->prompt_tok - c->rung)) / (double)c->rung;
     bool smaller = r->prompt_tok < c->rung || s->sentences > 0;
@@ -263,24 +232,27 @@ static bool is_off(const audit *a, const cell *c, const auk_sheet *s, const auk_
 }
 
 /* True: the server said that this prompt does not fit. */
-static bool no_room(audit *a, const cell *c, const auk_reply *r)
+static bool no_room(auk_audit_run *a, const auk_audit_cell *c, const auk_reply *r)
 {
     if (r->failure.kind != AUK_FAILURE_CONTEXT || c->depth_n > 0)
         return false;
-    note(a,
-         "the server refuses a prompt of %" PRId64 " tokens: this depth and deeper ones are "
-         "left out",
-         c->rung);
+    auk_audit_note(a,
+                   "the server refuses a prompt of %" PRId64
+                   " tokens: this depth and deeper ones are "
+                   "left out",
+                   c->rung);
     return true;
 }
 
 typedef enum outcome { DONE, SKIP, HALT } outcome;
 
 /* Asks sample q of a sheet, or finds it in the log. */
-static outcome run_sample(audit *a, cell *c, auk_sheet *s, int q, bool *fresh, auk_err *err)
+static outcome run_sample(auk_audit_run *a, auk_audit_cell *c, auk_sheet *s, int q, bool *fresh,
+                          auk_err *err)
 {
     int at = s->sheet * a->per_sheet + q, rc = AUK_OK;
-    const json_t *old = auk_audit_log_find(&a->log, kind_name(c->kind), c->rung, s->sheet, q);
+    const json_t *old =
+        auk_audit_log_find(&a->log, auk_audit_kind_name(c->kind), c->rung, s->sheet, q);
     char why[320];
     auk_reply r;
 
@@ -296,16 +268,16 @@ static outcome run_sample(audit *a, cell *c, auk_sheet *s, int q, bool *fresh, a
         (void)auk_fail(err, AUK_ECANCEL, "stopped");
         return HALT;
     }
-    if (*fresh && fit(&s->sentences, a, *s, c->rung, err) < 0)
+    if (*fresh && auk_audit_fit(&s->sentences, a, *s, c->rung, err) < 0)
         return HALT;
-    rc = ask(a, &r, why, s, q, err);
+    rc = auk_audit_ask(a, &r, why, s, q, err);
     if (rc == AUK_OK && *fresh && is_off(a, c, s, &r)) {
-        learn(a, s, q, &r);
+        auk_audit_learn(a, s, q, &r);
         auk_reply_release(&r);
-        rc = fit(&s->sentences, a, *s, c->rung, err);
+        rc = auk_audit_fit(&s->sentences, a, *s, c->rung, err);
         if (rc < 0)
             return HALT;
-        rc = ask(a, &r, why, s, q, err);
+        rc = auk_audit_ask(a, &r, why, s, q, err);
     }
     *fresh = false;
     outcome o = rc < 0 ? HALT : no_room(a, c, &r) ? SKIP : DONE;
@@ -328,7 +300,7 @@ static outcome run_sample(audit *a, cell *c, auk_sheet *s, int q, bool *fresh, a
 
 /* All samples of a cell.  The sheet's questions follow each other, so that a server can keep what
  * they share. */
-static outcome run_cell(audit *a, cell *c, auk_err *err)
+static outcome run_cell(auk_audit_run *a, auk_audit_cell *c, auk_err *err)
 {
     for (int sheet = 0; sheet * a->per_sheet < a->o->samples; sheet++) {
         auk_sheet s = {
@@ -347,17 +319,17 @@ static outcome run_cell(audit *a, cell *c, auk_err *err)
     return DONE;
 }
 
-static cell *add_cell(audit *a, auk_audit_kinds kind, int64_t rung, bool added)
+static auk_audit_cell *add_cell(auk_audit_run *a, auk_audit_kinds kind, int64_t rung, bool added)
 {
     a->cells = auk_realloc(a->cells, (a->n_cells + 1) * sizeof *a->cells);
-    cell *c = &a->cells[a->n_cells++];
-    *c = (cell){.kind = kind, .rung = rung, .added = added};
+    auk_audit_cell *c = &a->cells[a->n_cells++];
+    *c = (auk_audit_cell){.kind = kind, .rung = rung, .added = added};
     c->state = auk_alloc((size_t)a->o->samples);
     memset(c->state, NOT_ASKED, (size_t)a->o->samples);
     return c;
 }
 
-static int64_t depth_of(const cell *c)
+static int64_t depth_of(const auk_audit_cell *c)
 {
     return c->depth_n > 0 ? (int64_t)(c->depth_sum / (double)c->depth_n + 0.5) : c->rung;
 }
@@ -365,7 +337,7 @@ static int64_t depth_of(const cell *c)
 /* ---- the ladder --------------------------------------------------------------------------- */
 
 /* A cell against the base, sample by sample. */
-static auk_rung compare(const audit *a, const cell *base, const cell *c)
+static auk_rung compare(const auk_audit_run *a, const auk_audit_cell *base, const auk_audit_cell *c)
 {
     auk_rung r = {.depth = depth_of(c), .added = c->added};
 
@@ -386,7 +358,7 @@ static auk_rung compare(const audit *a, const cell *base, const cell *c)
 }
 
 /* Where to look next, 0: nowhere. */
-static int64_t next_depth(const audit *a, size_t first, int *rc, auk_err *err)
+static int64_t next_depth(const auk_audit_run *a, size_t first, int *rc, auk_err *err)
 {
     auk_rung rungs[AUK_AUDIT_MAX_RUNGS + MOST_ADDED + 1];
     size_t n = 0;
@@ -400,7 +372,7 @@ static int64_t next_depth(const audit *a, size_t first, int *rc, auk_err *err)
     return (rungs[l.last_pass].depth + rungs[l.first_fail].depth) / 2;
 }
 
-static int close_in(audit *a, auk_audit_kinds kind, size_t first, auk_err *err)
+static int close_in(auk_audit_run *a, auk_audit_kinds kind, size_t first, auk_err *err)
 {
     int rc = AUK_OK;
 
@@ -415,12 +387,12 @@ static int close_in(audit *a, auk_audit_kinds kind, size_t first, auk_err *err)
     return AUK_OK;
 }
 
-static int run_curve(audit *a, auk_audit_kinds kind, auk_err *err)
+static int run_curve(auk_audit_run *a, auk_audit_kinds kind, auk_err *err)
 {
     size_t first = a->n_cells;
 
     for (size_t i = 0; i < a->plan.n && !a->stop; i++) {
-        cell *c = add_cell(a, kind, a->plan.rungs[i], false);
+        auk_audit_cell *c = add_cell(a, kind, a->plan.rungs[i], false);
         outcome o = run_cell(a, c, err);
         if (o == HALT)
             return err->code;
@@ -435,199 +407,9 @@ static int run_curve(audit *a, auk_audit_kinds kind, auk_err *err)
     return a->stop ? AUK_OK : close_in(a, kind, first, err);
 }
 
-static size_t curves_of(const audit *a)
-{
-    return (a->o->kinds & 1) + (a->o->kinds >> 1 & 1);
-}
-
-/* ---- before it begins --------------------------------------------------------------------- */
-
-/* Two questions of a sheet nobody has seen: how long is a token, an answer, and is anything
- * shared?  They are no samples. */
-static int measure_pace(audit *a, auk_err *err)
-{
-    auk_sheet s = {
-        .seed = auk_now_ns(), .kind = AUK_AUDIT_RETRIEVAL, .questions = 5, .sentences = 20};
-    int64_t window = a->out->window_tok;
-    char why[320];
-    auk_reply r[2];
-    double first[2], answer = 0;
-    int n = 0;
-    int rc = fit(&s.sentences, a, s, window >= 0 && window < 1400 ? window / 2 : 700, err);
-
-    for (; n < 2 && rc == AUK_OK; n++) {
-        rc = ask(a, &r[n], why, &s, n, err);
-        if (rc == AUK_OK && r[n].failure.kind != AUK_FAILURE_NONE)
-            rc = auk_fail(err, r[n].failure.kind == AUK_FAILURE_NOT_FOUND ? AUK_ENOTFOUND : AUK_EIO,
-                          "%s", why);
-        uint64_t at = r[n].first_ns > 0 ? r[n].first_ns : r[n].end_ns;
-        first[n] = (double)(at - r[n].begun_ns);
-        answer = (double)(r[n].end_ns - at);
-        if (rc == AUK_OK && n == 0)
-            learn(a, &s, 0, &r[0]);
-    }
-    if (rc == AUK_OK) {
-        double tokens = r[0].prompt_tok > 0 ? (double)r[0].prompt_tok : 600;
-        a->pace.shares =
-            r[1].cached_tok > 0 ? 2 * r[1].cached_tok > r[1].prompt_tok : 2 * first[1] < first[0];
-        a->pace.prefill_ns = first[0] / tokens;
-        a->pace.suffix_ns = a->pace.shares ? first[1] : first[0];
-        a->pace.answer_ns = answer;
-        if (a->o->max_tokens == 0 && r[0].thinking.n + r[1].thinking.n > 0)
-            a->out->max_tokens = LONG_ANSWER;
-    }
-    while (n-- > 0)
-        auk_reply_release(&r[n]);
-    return rc;
-}
-
-/* The deepest prompt: R31, never past what the server really has. */
-static int find_depth(audit *a, int64_t *deepest, int64_t *limit, auk_err *err)
-{
-    int64_t window = a->out->window_tok, answer = a->out->max_tokens;
-
-    *limit = window - answer;
-    if (window >= 0 && a->sizer.tokenizer == NULL) /* sizes are learned: 3 % of room */
-        *limit -= *limit / 32;
-    if (window < 0) {
-        *limit = -1;
-        *deepest = a->o->max_depth > 0 ? a->o->max_depth : UNKNOWN_WINDOW;
-        note(a,
-             "the server does not say how large its window is: asking down to %" PRId64
-             " tokens; --max-depth sets another depth",
-             *deepest);
-        return AUK_OK;
-    }
-    if (*limit < 256)
-        return auk_fail(err, AUK_ELIMIT,
-                        "the window of %" PRId64 " tokens has no room for an audit beside an "
-                        "answer of %" PRId64,
-                        window, answer);
-    if (a->o->max_depth > *limit)
-        return auk_fail(err, AUK_EINVAL,
-                        "a depth of %" PRId64 " does not fit: the window is %" PRId64
-                        " tokens, of which the answer takes %" PRId64 "; at most %" PRId64,
-                        a->o->max_depth, window, answer, *limit);
-    *deepest = a->o->max_depth > 0 ? a->o->max_depth : *limit;
-    return AUK_OK;
-}
-
-static json_t *depths(const int64_t *d, size_t n)
-{
-    json_t *v = json_array();
-
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(v, json_integer(d[i]));
-    return v;
-}
-
-static json_t *plan_item(const audit *a)
-{
-    json_t *kinds = json_array();
-
-    for (unsigned k = 1; k <= 2; k *= 2)
-        if (a->o->kinds & k)
-            json_array_append_new(kinds, json_string(kind_name((auk_audit_kinds)k)));
-    return json_pack(
-        "{s:s, s:s, s:s, s:o, s:i, s:I, s:I, s:o, s:o, s:o, s:f, s:b, s:s?}", "schema",
-        "auklet.audit-log/1", "item", "plan", "target", a->o->target != NULL ? a->o->target : "",
-        "kinds", kinds, "samples", a->o->samples, "seed", (json_int_t)a->o->seed, "max_tokens",
-        (json_int_t)a->out->max_tokens, "window_tokens", known(a->out->window_tok), "rungs",
-        depths(a->plan.rungs, a->plan.n), "skipped", depths(a->plan.skipped, a->plan.n_skipped),
-        "estimate_s", a->plan.seconds, "shared_prefix", a->pace.shares, "preset", a->o->preset);
-}
-
-/* What a log was begun with must be what is asked for now. */
-static int take_plan(audit *a, auk_err *err)
-{
-    static const char *const keys[] = {"target", "kinds", "samples", "seed", "preset"};
-    const json_t *h = a->log.header;
-    json_t *mine = plan_item(a), *v;
-    size_t i;
-    int rc = AUK_OK;
-
-    for (i = 0; i < sizeof keys / sizeof *keys && rc == AUK_OK; i++)
-        if (!json_equal(json_object_get(h, keys[i]), json_object_get(mine, keys[i])))
-            rc = auk_fail(err, AUK_EINVAL, "'%s' was begun with another %s", a->o->log, keys[i]);
-    json_decref(mine);
-    if (rc < 0)
-        return rc;
-    a->plan.n = a->plan.n_skipped = 0;
-    json_array_foreach(json_object_get(h, "rungs"), i, v) if (a->plan.n < AUK_AUDIT_MAX_RUNGS)
-        a->plan.rungs[a->plan.n++] = json_integer_value(v);
-    json_array_foreach(json_object_get(h, "skipped"), i,
-                       v) if (a->plan.n_skipped < AUK_AUDIT_MAX_RUNGS)
-        a->plan.skipped[a->plan.n_skipped++] = json_integer_value(v);
-    a->out->max_tokens = json_integer_value(json_object_get(h, "max_tokens"));
-    size_t all = a->plan.n * curves_of(a) * (size_t)a->o->samples;
-    double left = 1 - (double)json_object_size(a->log.done) / (double)(all > 0 ? all : 1);
-    for (i = 0; i < a->plan.n; i++)
-        a->plan.seconds += (left > 0 ? left : 0) * (double)curves_of(a) *
-                           auk_audit_rung_ns(&a->pace, a->plan.rungs[i], a->o->samples) / 1e9;
-    if (a->plan.n < 2)
-        return auk_fail(err, AUK_EFORMAT, "'%s' has no rungs in its first line", a->o->log);
-    return AUK_OK;
-}
-
-static void say_plan(const audit *a)
-{
-    uint64_t need = 0;
-    auk_err err;
-
-    note(a, "%zu depths to %" PRId64 " tokens, %d samples each: about %.0f s%s", a->plan.n,
-         a->plan.rungs[a->plan.n - 1], a->o->samples, a->plan.seconds,
-         a->pace.shares ? "; the server keeps what a sheet's questions share"
-                        : "; the server shares no prefix, so each question reads all of its text");
-    if (a->plan.n_skipped > 0)
-        note(a,
-             "%zu deeper depths, to %" PRId64 " tokens, are left out: they do not fit the "
-             "window or the time budget",
-             a->plan.n_skipped, a->plan.skipped[a->plan.n_skipped - 1]);
-    if (auk_ladder_samples(&need, a->plan.n - 1, &err) == AUK_OK && need > (uint64_t)a->o->samples)
-        note(a,
-             "with %d samples a drop of 20 points cannot be told from chance: %d at each depth "
-             "would do",
-             a->o->samples, (int)need);
-}
-
-static int prepare(audit *a, auk_err *err)
-{
-    int64_t deepest = 0, limit = -1;
-    auk_client_info info;
-
-    int rc = auk_client_describe(&info, a->c, err);
-    if (rc < 0)
-        return rc;
-    a->out->window_tok = info.context_tok;
-    a->out->max_tokens = a->o->max_tokens > 0 ? a->o->max_tokens : SHORT_ANSWER;
-    rc = auk_sizer_open(&a->sizer, a->o->folder, err);
-    if (rc == AUK_OK)
-        rc = auk_audit_log_open(&a->log, a->o->log, a->o->resume, err);
-    if (rc == AUK_OK && a->out->window_tok >= 0 && a->out->max_tokens >= a->out->window_tok)
-        rc = auk_fail(err, AUK_ELIMIT,
-                      "an answer of %" PRId64 " tokens fills the window of %" PRId64,
-                      a->out->max_tokens, a->out->window_tok);
-    if (rc == AUK_OK)
-        rc = measure_pace(a, err);
-    if (rc == AUK_OK && a->log.header != NULL)
-        return take_plan(a, err);
-    if (rc == AUK_OK)
-        rc = find_depth(a, &deepest, &limit, err);
-    if (rc < 0)
-        return rc;
-    auk_audit_plan_make(&a->plan, a->o, deepest, limit, &a->pace);
-    if (a->plan.n < 2)
-        return auk_fail(err, AUK_ELIMIT,
-                        "the window has room for %zu of the depths, two are needed", a->plan.n);
-    json_t *plan = plan_item(a);
-    rc = auk_audit_log_add(&a->log, plan, err);
-    json_decref(plan);
-    return rc;
-}
-
 /* ---- the whole ---------------------------------------------------------------------------- */
 
-static int put_end(audit *a, auk_err *err)
+static int put_end(auk_audit_run *a, auk_err *err)
 {
     json_t *missing = json_array();
     size_t cells = 0;
@@ -637,37 +419,37 @@ static int put_end(audit *a, auk_err *err)
         for (int j = 0; j < a->o->samples; j++)
             n += a->cells[i].state[j] >= AUK_AUDIT_ERROR;
         if (n > 0)
-            json_array_append_new(missing, json_pack("{s:s, s:I, s:I}", "kind",
-                                                     kind_name(a->cells[i].kind), "rung_tokens",
-                                                     (json_int_t)a->cells[i].rung, "samples", n));
+            json_array_append_new(
+                missing, json_pack("{s:s, s:I, s:I}", "kind", auk_audit_kind_name(a->cells[i].kind),
+                                   "rung_tokens", (json_int_t)a->cells[i].rung, "samples", n));
         a->out->partial |= n > 0 && !a->cells[i].added;
         cells += !a->cells[i].added;
     }
-    a->out->partial |= cells < a->plan.n * curves_of(a);
+    a->out->partial |= cells < a->plan.n * auk_audit_curves(a);
     if (a->out->partial && a->out->why[0] == 0)
         snprintf(a->out->why, sizeof a->out->why, "%zu samples failed", a->out->errors);
     json_t *v =
         json_pack("{s:s, s:b, s:o, s:o, s:o, s:f}", "item", "end", "partial", a->out->partial,
                   "why", a->out->partial ? json_string(a->out->why) : json_null(), "missing",
-                  missing, "skipped", depths(a->plan.skipped, a->plan.n_skipped), "seconds",
-                  (double)(auk_now_ns() - a->began_ns) / 1e9);
+                  missing, "skipped", auk_audit_depths(a->plan.skipped, a->plan.n_skipped),
+                  "seconds", (double)(auk_now_ns() - a->began_ns) / 1e9);
     int rc = put_item(a, v, err);
     json_decref(v);
     return rc;
 }
 
-static int run(audit *a, auk_err *err)
+static int run(auk_audit_run *a, auk_err *err)
 {
-    int rc = prepare(a, err);
+    int rc = auk_audit_prepare(a, err);
 
     if (rc < 0)
         return rc;
     a->out->estimate_s = a->plan.seconds;
-    say_plan(a);
-    json_t *plan = plan_item(a);
+    auk_audit_say_plan(a);
+    json_t *plan = auk_audit_plan_item(a);
     rc = put_item(a, plan, err);
     json_decref(plan);
-    a->out->planned = a->plan.n * curves_of(a) * (size_t)a->o->samples;
+    a->out->planned = a->plan.n * auk_audit_curves(a) * (size_t)a->o->samples;
     for (unsigned k = 1; k <= 2 && rc == AUK_OK; k *= 2)
         if (a->o->kinds & k)
             rc = run_curve(a, (auk_audit_kinds)k, err);
@@ -686,7 +468,7 @@ static int run(audit *a, auk_err *err)
 
 int auk_audit(auk_audit_result *out, auk_client *c, const auk_audit_options *opts, auk_err *err)
 {
-    audit a = {.c = c, .o = opts, .out = out, .log = {.fd = -1}, .began_ns = auk_now_ns()};
+    auk_audit_run a = {.c = c, .o = opts, .out = out, .log = {.fd = -1}, .began_ns = auk_now_ns()};
 
     *out = (auk_audit_result){.window_tok = -1};
     if (opts->samples < 1 || opts->samples > AUK_AUDIT_MAX_SAMPLES || (opts->kinds & 3) == 0)

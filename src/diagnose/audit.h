@@ -54,4 +54,54 @@ double auk_audit_rung_ns(const auk_audit_pace *pace, int64_t depth, int samples)
 void auk_audit_plan_make(auk_audit_plan *out, const auk_audit_options *opts, int64_t deepest,
                          int64_t limit, const auk_audit_pace *pace);
 
+/* ---- a run of it -------------------------------------------------------------------------- */
+
+typedef struct auk_audit_cell {
+    auk_audit_kinds kind;
+    int64_t rung; /* tokens aimed at */
+    bool added;
+    unsigned char *state; /* owned; per sample */
+    double depth_sum;
+    size_t depth_n;
+} auk_audit_cell;
+
+typedef struct auk_audit_run {
+    auk_client *c;
+    const auk_audit_options *o;
+    auk_audit_result *out;
+    auk_audit_log log;
+    auk_sizer sizer;
+    auk_audit_pace pace;
+    auk_audit_plan plan;
+    auk_audit_cell *cells; /* owned */
+    size_t n_cells;
+    int per_sheet;
+    uint64_t began_ns;
+    int errors_in_a_row;
+    bool stop; /* no more samples: `why` says the reason */
+} auk_audit_run;
+
+void auk_audit_note(const auk_audit_run *a, const char *fmt, ...) AUK_PRINTF(2, 3);
+
+/* One answer.  A failure of the server is in the reply, and `why`; only a stop is a failure. */
+AUK_MUST_CHECK int auk_audit_ask(auk_audit_run *a, auk_reply *r, char why[320], const auk_sheet *s,
+                                 int q, auk_err *err);
+
+/* The number of sentences with which the prompt comes nearest to `target` tokens from below. */
+AUK_MUST_CHECK int auk_audit_fit(uint64_t *sentences, const auk_audit_run *a, auk_sheet s,
+                                 int64_t target, auk_err *err);
+void auk_audit_learn(auk_audit_run *a, const auk_sheet *s, int q, const auk_reply *r);
+const char *auk_audit_kind_name(auk_audit_kinds k);
+size_t auk_audit_curves(const auk_audit_run *a);
+json_t *auk_audit_known(int64_t v); /* null below 0 */
+json_t *auk_audit_depths(const int64_t *d, size_t n);
+
+/* ---- before it begins (audit_start.c) ----------------------------------------------------- */
+
+/* Opens sizer and log, asks for the window, measures the pace, makes the plan or takes the log's.
+ */
+AUK_MUST_CHECK int auk_audit_prepare(auk_audit_run *a, auk_err *err);
+json_t *auk_audit_plan_item(const auk_audit_run *a);
+void auk_audit_say_plan(const auk_audit_run *a);
+
 #endif
