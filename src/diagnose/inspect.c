@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define MOST_TOKENS 1000000
 #define OFF_NS 100000     /* a thread that is off its processor for less is not worth a line */
@@ -216,15 +217,17 @@ static int warn(const inspect *x, auk_err *err, const char *fmt, ...)
     return put(x, json_pack("{s:s, s:s}", "item", "warning", "text", text), err);
 }
 
+/* What this process holds now; 0 where the system does not say. */
 static uint64_t resident(void)
 {
-    struct rusage u;
-#ifdef __APPLE__
-    const uint64_t unit = 1;
-#else
-    const uint64_t unit = 1024;
-#endif
-    return getrusage(RUSAGE_SELF, &u) == 0 ? (uint64_t)u.ru_maxrss * unit : 0;
+    unsigned long long size = 0, pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+
+    if (f == NULL)
+        return 0;
+    int n = fscanf(f, "%llu %llu", &size, &pages);
+    fclose(f);
+    return n == 2 ? pages * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
 static int put_target(const inspect *x, const target *t, auk_err *err)
@@ -263,6 +266,7 @@ static json_t *run_item(const inspect *x, const target *t, const auk_reply *r, c
 {
     json_t *stamps = json_array();
     bool ours = t->info.counts_tokens;
+    uint64_t rss = resident();
 
     (void)x;
     for (size_t i = 0; i < a->n; i++)
@@ -292,7 +296,8 @@ static json_t *run_item(const inspect *x, const target *t, const auk_reply *r, c
                         r->failure.kind != AUK_FAILURE_NONE
                             ? json_string(auk_failure_name(r->failure.kind))
                             : json_null());
-    json_object_set_new(v, "rss_bytes", ours ? json_integer((json_int_t)resident()) : json_null());
+    json_object_set_new(v, "rss_bytes",
+                        ours && rss > 0 ? json_integer((json_int_t)rss) : json_null());
     json_object_set_new(v, "wall_jump_ns", jump_ns != 0 ? json_integer(jump_ns) : json_null());
     json_object_set_new(v, "events", json_incref(a->events));
     json_object_set_new(v, "stamps_ns", stamps);

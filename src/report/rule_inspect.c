@@ -323,6 +323,47 @@ static void warnings_of(json_t *list, const view *v)
                               json_sprintf("%d of %d runs failed", (int)v->failed, (int)v->runs));
 }
 
+/* Cold runs against warm ones, memory over the runs, and the share of what was free. */
+static int over_runs(json_t *out, const auk_rows *rows, const char *target, const view *v,
+                     auk_err *err)
+{
+    double *load = NULL, *ttft = NULL, peak = NAN, free_bytes = NAN;
+    size_t n = 0;
+    int rc = auk_try_alloc(&load, rows->n + 1, sizeof *load, err);
+
+    if (rc == AUK_OK)
+        rc = auk_try_alloc(&ttft, rows->n + 1, sizeof *ttft, err);
+    for (size_t i = 0; i < rows->n && rc == AUK_OK; i++) {
+        if (strcmp(text(rows->p[i], "item"), "run") != 0 ||
+            strcmp(text(rows->p[i], "target"), target) != 0)
+            continue;
+        load[n] = number(rows->p[i], "load_ns") / 1e6;
+        ttft[n++] = number(rows->p[i], "ttft_ns") / 1e6;
+    }
+    if (rc == AUK_OK) {
+        auk_cold_warm c = auk_latency_cold_warm(load, ttft, n);
+        auk_leak leak = auk_latency_leak(v->of[RSS].p, v->of[RSS].n);
+        const json_t *memory = json_object_get(out, "memory");
+        peak = number(memory, "peak_bytes");
+        free_bytes = number(memory, "available_bytes");
+        json_object_set_new(out, "cold_warm",
+                            json_pack("{s:I, s:I, s:o, s:o, s:o}", "cold", (json_int_t)c.cold,
+                                      "warm", (json_int_t)c.warm, "ttft_cold_ms",
+                                      auk_rows_real(c.cold_ttft), "ttft_warm_ms",
+                                      auk_rows_real(c.warm_ttft), "load_delta_ms",
+                                      auk_rows_real(c.load_delta)));
+        json_object_set_new(out, "leak_suspected",
+                            v->of[RSS].n >= 5 ? json_boolean(leak.suspected) : json_null());
+        set_real(out, "memory_percent",
+                 isfinite(peak) && isfinite(free_bytes)
+                     ? auk_memory_share_of(peak, peak, free_bytes).percent
+                     : NAN);
+    }
+    free(load);
+    free(ttft);
+    return rc;
+}
+
 static int target_json(json_t *out, const auk_rows *rows, const char *target, view *v, auk_err *err)
 {
     static const struct {
@@ -385,7 +426,7 @@ static int target_json(json_t *out, const auk_rows *rows, const char *target, vi
     json_object_set_new(out, "prompt_sha256", copied(v->first, "prompt_sha256"));
     warnings_of(warnings, v);
     json_object_set_new(out, "warnings", warnings);
-    return rc;
+    return rc == AUK_OK ? over_runs(out, rows, target, v, err) : rc;
 }
 
 /* ---- two targets -------------------------------------------------------------------------- */

@@ -244,19 +244,6 @@ int auk_latency_contest(auk_contest *out, const double *a, size_t n, const doubl
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
-double auk_latency_kv_bytes(const auk_kv_layers *kinds, size_t n, uint64_t ctx)
-{
-    double bytes = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        const auk_kv_layers *k = &kinds[i];
-        uint64_t positions = k->window > 0 && k->window < ctx ? k->window : ctx;
-        bytes += (double)k->layers * (double)positions * (double)k->heads *
-                 (double)(k->key_dim + k->value_dim) * k->bits / 8;
-    }
-    return bytes;
-}
-
 auk_memory_share auk_memory_share_of(double size, double on_device, double pool)
 {
     auk_memory_share r = {.used = on_device < size ? on_device : size};

@@ -99,14 +99,6 @@ typedef struct auk_contest {
 AUK_MUST_CHECK int auk_latency_contest(auk_contest *out, const double *a, size_t n, const double *b,
                                        size_t m, uint64_t seed, auk_err *err);
 
-/* Bytes of keys and values of one session at ctx positions: a row per kind of layer.  window 0:
- * full attention.  For every layer min(ctx, window) * heads * (key_dim + value_dim) * bits / 8. */
-typedef struct auk_kv_layers {
-    uint64_t layers, heads, key_dim, value_dim, window;
-    double bits;
-} auk_kv_layers;
-double auk_latency_kv_bytes(const auk_kv_layers *kinds, size_t n, uint64_t ctx);
-
 /* Of a model of `size` bytes of which `on_device` lie on the device with `pool` bytes (NAN:
  * unknown, then the model's size): used, what is left to main memory, percent of the pool, at most
  * 100. */

@@ -216,23 +216,6 @@ static void a_contest_needs_five_runs_of_each(void **state)
     assert_false(c.differ);
 }
 
-static void keys_and_values_by_kind_of_layer(void **state)
-{
-    const auk_kv_layers north[] = {{13, 4, 128, 128, 0, 16}, {36, 4, 128, 128, 4096, 16}};
-    const auk_kv_layers llama[] = {{32, 32, 128, 128, 0, 16}}, gqa[] = {{32, 8, 128, 128, 0, 16}};
-    (void)state;
-
-    near(auk_latency_kv_bytes(north, 2, 4096), 411041792);
-    near(auk_latency_kv_bytes(north, 2, 8192), 520093696);
-    near(auk_latency_kv_bytes(north, 2, 65536), 2046820352);
-    near(auk_latency_kv_bytes(north, 2, 262144), 7281311744);
-    near(auk_latency_kv_bytes(gqa, 1, 8192), 1073741824);
-    near(auk_latency_kv_bytes(gqa, 1, 16384), 2147483648);
-    near(auk_latency_kv_bytes(llama, 1, 8192), 4294967296);
-    near(auk_latency_kv_bytes(gqa, 0, 8192), 0);
-    near(auk_latency_kv_bytes(&(auk_kv_layers){32, 0, 128, 128, 0, 16}, 1, 8192), 0);
-}
-
 static void the_share_of_a_device(void **state)
 {
     const double gib = 1 << 30;
@@ -260,7 +243,6 @@ int main(void)
         cmocka_unit_test(a_leak_grows_and_never_shrinks),
         cmocka_unit_test(one_earlier_run_alarms_nobody),
         cmocka_unit_test(a_contest_needs_five_runs_of_each),
-        cmocka_unit_test(keys_and_values_by_kind_of_layer),
         cmocka_unit_test(the_share_of_a_device),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
