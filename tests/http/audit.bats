@@ -290,3 +290,20 @@ P
     run "$AUKLET" ledger verify --db "$BATS_TEST_TMPDIR/l.db"
     [ "$status" -eq 0 ]
 }
+
+@test "two audits side by side on a page: what changed, and whether it can be chance" {
+    export AUK_LEDGER=$BATS_TEST_TMPDIR/l.db
+    start_scripted by_name
+    MODEL=cliff@1500 audit --samples 12 --kind retrieval
+    MODEL=perfect audit --samples 12 --kind retrieval
+    run --separate-stderr "$AUKLET" report --format md \
+        $("$AUKLET" ledger list | cut -d' ' -f1)
+    [ "$status" -eq 0 ]
+    has "$output" "Retrieval: breaks between"
+    has "$output" "| **A to B** | retrieval at 2000 | 0/12 | 12/12 | +12 -0 |"
+    has "$output" "**hardly chance**"
+    has "$output" "can be chance"
+    MODEL=perfect audit --samples 12 --kind retrieval --seed 2
+    run "$AUKLET" report --format md $("$AUKLET" ledger list | cut -d' ' -f1 | sed -n '2,3p')
+    has "$output" "These audits asked different questions"
+}

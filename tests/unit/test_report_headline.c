@@ -258,6 +258,57 @@ static void other_kinds_have_a_rate_where_items_pass(void **state)
     json_decref(v);
 }
 
+static int refused(const char *kind, const char *const *lines)
+{
+    auk_str items[8];
+    json_t *v = NULL;
+    size_t n = 0;
+    auk_err err;
+
+    for (; lines[n] != NULL; n++)
+        items[n] = (auk_str){lines[n], strlen(lines[n])};
+    int rc = auk_headline(&v, NULL, kind, items, n, &err);
+    json_decref(v);
+    return rc;
+}
+
+#define PLAN                                                                                       \
+    "{\"item\": \"plan\", \"kinds\": [\"retrieval\"], \"samples\": 3, \"rungs\": [500, 1000]}"
+#define SAMPLE(rung, sheet, state)                                                                 \
+    "{\"item\": \"sample\", \"kind\": \"retrieval\", \"rung_tokens\": " #rung                      \
+    ", \"sheet\": " #sheet ", \"question\": 0, \"state\": \"" state "\", \"depth_tokens\": 495}"
+
+static void an_audit_without_its_samples_has_no_verdict(void **state)
+{
+    static const char *const lines[] = {PLAN, SAMPLE(500, 0, "passed"), SAMPLE(500, 1, "error"),
+                                        NULL};
+    json_t *v = headline("audit", lines);
+    const json_t *curve = json_array_get(json_object_get(v, "curves"), 0);
+    const json_t *rung = json_array_get(json_object_get(curve, "rungs"), 0);
+    (void)state;
+
+    assert_true(json_is_true(json_object_get(v, "partial")));
+    assert_string_equal(json_string_value(json_object_get(curve, "status")), "partial");
+    assert_true(json_is_null(json_object_get(curve, "cliff")));
+    assert_int_equal(int_at(rung, "n"), 2);
+    assert_int_equal(int_at(rung, "missing"), 2);
+    assert_int_equal(int_at(rung, "depth_tokens"), 495);
+    json_decref(v);
+}
+
+static void items_nobody_knows_are_refused(void **state)
+{
+    static const char *const strange[] = {PLAN, SAMPLE(500, 0, "nearly"), NULL};
+    static const char *const outside[] = {PLAN, SAMPLE(500, 3, "passed"), NULL};
+    static const char *const planless[] = {SAMPLE(500, 0, "passed"), NULL};
+    (void)state;
+
+    assert_int_equal(refused("audit", strange), AUK_EFORMAT);
+    assert_int_equal(refused("audit", outside), AUK_EFORMAT);
+    assert_int_equal(refused("audit", planless), AUK_EFORMAT);
+    assert_int_equal(refused("inspect", planless), AUK_EFORMAT);
+}
+
 static void an_unknown_rule_is_refused(void **state)
 {
     json_t *v;
@@ -282,6 +333,8 @@ int main(void)
         cmocka_unit_test(modules_add_up),
         cmocka_unit_test(speeds_are_medians_by_depth),
         cmocka_unit_test(other_kinds_have_a_rate_where_items_pass),
+        cmocka_unit_test(an_audit_without_its_samples_has_no_verdict),
+        cmocka_unit_test(items_nobody_knows_are_refused),
         cmocka_unit_test(an_unknown_rule_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
