@@ -10,7 +10,7 @@
  *
  * Between clone and exec there are system calls only: see box.h. */
 #define _GNU_SOURCE
-#include "eval/box.h"
+#include "eval/box_linux.h"
 
 #if defined(__linux__)
 #include "base/mem.h"
@@ -32,34 +32,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Newer than Debian 12's headers. */
-#ifndef SYS_landlock_create_ruleset
-#define SYS_landlock_create_ruleset 444
-#define SYS_landlock_add_rule 445
-#define SYS_landlock_restrict_self 446
-#endif
-
-#define MAX_BINDS 48
-#define FIRST_UID 65000 /* a process of root becomes FIRST_UID + its box's number modulo N_UIDS */
-#define N_UIDS 400
-#define NOBODY 65534
-
 const char auk_os_levels[] = "ABD";
-
-typedef enum stage {
-    S_FDS,
-    S_GO,
-    S_OPEN_TREE,
-    S_IDENTITY,
-    S_MOUNT,
-    S_PIVOT,
-    S_LANDLOCK,
-    S_PRIVILEGES,
-    S_FORK,
-    S_LIMITS,
-    S_SECCOMP,
-    S_EXEC,
-} stage;
 
 const char *auk_os_stage(int s)
 {
@@ -68,25 +41,6 @@ const char *auk_os_stage(int s)
                                         "fork",        "limits",     "seccomp",   "exec of Python"};
     return s >= 0 && s < (int)(sizeof names / sizeof *names) ? names[s] : "an unknown step";
 }
-
-typedef enum bind_kind { BIND_FOLDER, BIND_FILE, BIND_DEVICE } bind_kind;
-
-typedef struct bind {
-    char *path;   /* owned */
-    char *target; /* owned; not NULL: a symbolic link */
-    bind_kind kind;
-} bind;
-
-struct auk_os {
-    auk_level level;
-    bool as_root, nested; /* nested: root of a user namespace, which may lack other users */
-    unsigned started;     /* boxes so far: their uid */
-    const char *exe;      /* borrowed from the auk_python */
-    bind binds[MAX_BINDS];
-    size_t n_binds;
-    auk_filter filter, server_filter, last_filter, commands_filter; /* all but one: level A */
-    int landlock;                                                   /* its ABI */
-};
 
 /* ---- prepare ------------------------------------------------------------------------------ */
 
@@ -205,33 +159,13 @@ int auk_os_data(int *fd, auk_str data, auk_err *err)
 
 /* ---- the child: system calls only --------------------------------------------------------- */
 
-/* Where the child keeps its descriptors. */
-enum { FD_DATA = 3, FD_VERDICT = 4, FD_REPORT = 5, FD_LIFE = 6, FD_FREE = 7 };
-
-typedef struct child {
-    auk_os *os;
-    char *const *argv, *const *envp;
-    auk_rlimit limits[12];
-    size_t n_limits;
-    const auk_filter *filter;
-    char tmp[64]; /* mount options of /tmp */
-    rlim_t tasks;
-    uid_t uid; /* of a process of root: what it becomes outside */
-} child;
-
-static _Noreturn void give_up(stage s)
+_Noreturn void auk_box_give_up(stage s)
 {
     auk_report report = {.failed_at = s, .error = errno};
 
     if (write(FD_REPORT, &report, sizeof report) < 0)
         _exit(126);
     _exit(127);
-}
-
-static void must(int result, stage s)
-{
-    if (result < 0)
-        give_up(s);
 }
 
 /* Moves what it was given to fixed places and closes everything else. */
@@ -272,160 +206,6 @@ static void follow_parent(void)
         _exit(126);
 }
 
-/* ---- Landlock ----------------------------------------------------------------------------- */
-
-typedef struct landlock_attr {
-    uint64_t fs, net, scoped;
-} landlock_attr;
-
-typedef struct landlock_path {
-    uint64_t allowed;
-    int32_t fd;
-} __attribute__((packed)) landlock_path;
-
-#define LL_EXECUTE (1u << 0)
-#define LL_WRITE (1u << 1)
-#define LL_READ (1u << 2)
-#define LL_READ_DIR (1u << 3)
-#define LL_MAKE_SPECIAL (1u << 6 | 1u << 9 | 1u << 11) /* devices, sockets */
-#define LL_TRUNCATE (1u << 14)
-
-static void allow_path(int ruleset, const char *path, uint64_t rights)
-{
-    landlock_path rule = {.allowed = rights, .fd = open(path, O_PATH | O_CLOEXEC)};
-
-    if (rule.fd < 0)
-        return; /* what is not there needs no right */
-    must((int)syscall(SYS_landlock_add_rule, ruleset, 1, &rule, 0), S_LANDLOCK);
-    close(rule.fd);
-}
-
-/* Level A: read everywhere in the private root, write in /tmp.  Level B: read what Python needs. */
-static void restrict_files(const auk_os *os)
-{
-    static const uint64_t known[] = {0, 0x1fff, 0x3fff, 0x7fff, 0x7fff, 0xffff};
-    landlock_attr attr = {.fs = known[os->landlock > 5 ? 5 : os->landlock],
-                          .net = os->landlock >= 4 ? 3 : 0,     /* TCP bind, connect */
-                          .scoped = os->landlock >= 6 ? 3 : 0}; /* sockets, signals outside */
-    size_t size = os->landlock >= 6 ? 24 : os->landlock >= 4 ? 16 : 8;
-    uint64_t all = attr.fs, read_only = LL_EXECUTE | LL_READ | LL_READ_DIR;
-    uint64_t device = (LL_READ | LL_WRITE | LL_TRUNCATE) & all;
-
-    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
-    must(ruleset, S_LANDLOCK);
-    if (os->level == AUK_LEVEL_A) {
-        allow_path(ruleset, "/", read_only);
-        allow_path(ruleset, "/tmp", all & ~(uint64_t)LL_MAKE_SPECIAL);
-    }
-    for (size_t i = 0; i < os->n_binds; i++) {
-        const bind *b = &os->binds[i];
-        if (b->kind == BIND_DEVICE)
-            allow_path(ruleset, b->path, device);
-        else if (os->level == AUK_LEVEL_B)
-            allow_path(ruleset, b->path, b->kind == BIND_FILE ? LL_READ : read_only);
-    }
-    must((int)syscall(SYS_landlock_restrict_self, ruleset, 0), S_LANDLOCK);
-    close(ruleset);
-}
-
-/* ---- the private root (level A) ----------------------------------------------------------- */
-
-#define TREE_CLONE 1u          /* OPEN_TREE_CLONE */
-#define TREE_RECURSIVE 0x8000u /* AT_RECURSIVE */
-#define MOVE_EMPTY_PATH 4u     /* MOVE_MOUNT_F_EMPTY_PATH */
-#define ATTR_RDONLY 1u         /* MOUNT_ATTR_* */
-#define ATTR_NOSUID 2u
-#define ATTR_NODEV 4u
-
-typedef struct mount_attr_v0 {
-    uint64_t set, clear, propagation, userns_fd;
-} mount_attr_v0;
-
-/* "a/b/c": makes a, a/b and, for a folder, a/b/c; else an empty file. */
-static void make_place(const char *path, bool folder)
-{
-    char part[1024];
-    size_t n = strlen(path);
-
-    if (n >= sizeof part) {
-        errno = ENAMETOOLONG;
-        give_up(S_MOUNT);
-    }
-    for (size_t i = 0; i <= n; i++) {
-        part[i] = path[i];
-        if (i > 0 && (path[i] == '/' || (path[i] == 0 && folder))) {
-            part[i] = 0;
-            if (mkdir(part, 0755) < 0 && errno != EEXIST)
-                give_up(S_MOUNT);
-            part[i] = path[i];
-        }
-    }
-    if (!folder) {
-        int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
-        must(fd, S_MOUNT);
-        close(fd);
-    }
-}
-
-static void place_tree(int tree, const bind *b)
-{
-    const char *to = b->path + 1; /* from the new root, which is the working folder */
-    mount_attr_v0 attr = {.set = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV};
-
-    if (b->target != NULL) {
-        must(symlink(b->target, to), S_MOUNT);
-        return;
-    }
-    make_place(to, b->kind == BIND_FOLDER);
-    must((int)syscall(SYS_move_mount, tree, "", AT_FDCWD, to, MOVE_EMPTY_PATH), S_MOUNT);
-    close(tree);
-    if (b->kind != BIND_DEVICE)
-        must((int)syscall(SYS_mount_setattr, AT_FDCWD, to, TREE_RECURSIVE, &attr, sizeof attr),
-             S_MOUNT);
-}
-
-static void become_nobody(const child *c)
-{
-    if (!c->os->as_root)
-        return;
-    if (setgroups(0, NULL) < 0 && !(c->os->nested && errno == EPERM))
-        give_up(S_IDENTITY); /* a nested root may not, and has no groups that matter */
-    must((int)syscall(SYS_setresgid, 0, 0, 0), S_IDENTITY);
-    must((int)syscall(SYS_setresuid, 0, 0, 0), S_IDENTITY);
-}
-
-static void build_root(const child *c)
-{
-    const auk_os *os = c->os;
-    int trees[MAX_BINDS];
-
-    /* The sources are opened with the rights we came with, and before /tmp is covered. */
-    must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), S_MOUNT);
-    for (size_t i = 0; i < os->n_binds; i++) {
-        const bind *b = &os->binds[i];
-        trees[i] = -1;
-        if (b->target == NULL)
-            trees[i] = (int)syscall(SYS_open_tree, AT_FDCWD, b->path,
-                                    TREE_CLONE | O_CLOEXEC | TREE_RECURSIVE);
-        if (b->target == NULL && trees[i] < 0)
-            give_up(S_OPEN_TREE);
-    }
-    become_nobody(c);
-    umask(022);
-    must(mount("root", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,nr_inodes=512,mode=755"),
-         S_MOUNT);
-    must(chdir("/tmp"), S_MOUNT);
-    make_place("tmp", true);
-    must(mount("tmp", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, c->tmp), S_MOUNT);
-    for (size_t i = 0; i < os->n_binds; i++)
-        place_tree(trees[i], &os->binds[i]);
-    must(mount(NULL, ".", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL),
-         S_MOUNT);
-    must((int)syscall(SYS_pivot_root, ".", "."), S_PIVOT);
-    must(umount2(".", MNT_DETACH), S_PIVOT);
-    must(chdir("/tmp"), S_PIVOT);
-}
-
 static void drop_privileges(void)
 {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -447,7 +227,7 @@ static _Noreturn void run_program(const child *c)
     if (c->filter->n > 0)
         must(auk_filter_apply(c->filter), S_SECCOMP);
     execve(c->os->exe, c->argv, c->envp);
-    give_up(S_EXEC);
+    auk_box_give_up(S_EXEC);
 }
 
 /* Process 1: sends on how process 2 ended, and by exiting takes the rest with it. */
@@ -468,7 +248,7 @@ static _Noreturn void be_init(const child *c)
         close(fd);
     for (pid_t pid; (pid = wait4(-1, &status, 0, NULL)) != program;)
         if (pid < 0 && errno != EINTR)
-            give_up(S_FORK);
+            auk_box_give_up(S_FORK);
     report.wait_status = status;
     if (write(FD_REPORT, &report, sizeof report) < 0)
         _exit(126); /* an exec that failed has told already */
@@ -481,10 +261,10 @@ static _Noreturn void child_a(const child *c)
 
     if (read(FD_LIFE, &go, 1) != 1) /* until the parent has written our id maps */
         _exit(126);
-    build_root(c);
+    auk_box_build_root(c);
     if (c->os->landlock >= 1) {
         must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), S_PRIVILEGES);
-        restrict_files(c->os);
+        auk_box_restrict_files(c->os);
     }
     drop_privileges();
     follow_parent();
@@ -500,7 +280,7 @@ static _Noreturn void child_b(const child *c)
         must((int)syscall(SYS_setresuid, c->uid, c->uid, c->uid), S_IDENTITY);
     }
     drop_privileges();
-    restrict_files(c->os);
+    auk_box_restrict_files(c->os);
     follow_parent();
     run_program(c);
 }
