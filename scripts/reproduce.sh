@@ -10,12 +10,13 @@
 # MODEL is a bf16 checkpoint.  OUT takes the folders, the result lines and the records
 # (OUT/ledger.db); what is there already is not done again, so the same command goes on after an
 # interruption.  AUKLET is the command (default: build/release/auklet); SETS the data sets
-# (default: "humaneval mbpp"); DATA a folder that has their files (default: they are fetched).
+# (default: "humaneval mbpp"); WAYS which of rtn4, mixed_4_8 and gptq4 are made; DATA a folder that
+# has the sets' files (default: they are fetched).
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 auklet=${AUKLET:-$root/build/release/auklet}
 sets=${SETS:-humaneval mbpp}
-[ $# -ge 2 ] || { sed -n '3,15s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '3,16s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 model=$1 out=$2
 shift 2
 mkdir -p "$out"
@@ -65,6 +66,7 @@ names=
 for way in "rtn4 --bits 4 --group-size 64" "mixed_4_8 --recipe mixed_4_8 --group-size 64" \
     "gptq4 --bits 4 --group-size 64 --method gptq"; do
     name=${way%% *}
+    case " ${WAYS:-rtn4 mixed_4_8 gptq4} " in *" $name "*) ;; *) continue ;; esac
     # shellcheck disable=SC2086
     if quantize $name ${way#* }; then
         names="$names $name"

@@ -41,11 +41,12 @@ load helpers
     [ -e "$model/model.safetensors" ] || skip "there is no bundled model"
     cd "$BATS_TEST_TMPDIR"
     unset AUK_LEDGER
-    export DATA=$SHARED/data AUKLET
+    export DATA=$SHARED/data AUKLET WAYS="rtn4 mixed_4_8" # gptq4 takes half a minute
     run --separate-stderr "$ROOT/scripts/reproduce.sh" "$model" out --limit 3 --max-tokens 24
     echo "$output$stderr"
     [ "$status" -eq 0 ]
     has "$output" "rtn4, humaneval"
+    has "$output" "every headline is what its items give"
     grep -Eq '^rtn4, mbpp +233/257 = 0\.9066 +0/3 = 0\.0000$' <<<"$output"
     grep -Eq '^rtn4, pooled +379/421 = 0\.9002 +0/6 = 0\.0000$' <<<"$output"
     grep -Eq '^mixed_4_8 against rtn4, humaneval +p = 0\.7905 +p = 1\.0000, table 0,0,0,3$' <<<"$output"
