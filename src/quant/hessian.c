@@ -5,8 +5,8 @@
 
 #include <math.h>
 
-#define BLOCK 96 /* of the factor and of the product's rows: whole tiles of 6 */
-#define INNER 24
+#define BLOCK 192 /* of the factor and of the product's rows: whole tiles of 6 */
+#define INNER 24  /* BLOCK halved some times */
 
 typedef struct product {
     float *h;
@@ -100,6 +100,19 @@ static bool finish(float *r, size_t lo, size_t hi, size_t n, const auk_kernel *k
     return true;
 }
 
+/* Rows [lo, hi), from which everything behind hi has been subtracted: the later half first. */
+static bool factor_block(float *r, size_t lo, size_t hi, size_t n, const auk_kernel *k)
+{
+    size_t middle = hi - (hi - lo + 1) / 2;
+
+    if (hi - lo <= INNER)
+        return finish(r, lo, hi, n, k);
+    if (!factor_block(r, middle, hi, n, k))
+        return false;
+    subtract(r, lo, middle, hi, n, k);
+    return factor_block(r, lo, middle, n, k);
+}
+
 bool auk_hessian_factor(float *r, const float *h, double add, size_t n, const auk_kernel *k)
 {
     for (size_t hi = n; hi > 0;) {
@@ -109,13 +122,8 @@ bool auk_hessian_factor(float *r, const float *h, double add, size_t n, const au
             r[c * n + c] += (float)add;
         }
         subtract(r, lo, hi, n, n, k);
-        for (size_t inner = hi; inner > lo;) {
-            size_t from = inner > lo + INNER ? inner - INNER : lo;
-            subtract(r, from, inner, hi, n, k);
-            if (!finish(r, from, inner, n, k))
-                return false;
-            inner = from;
-        }
+        if (!factor_block(r, lo, hi, n, k))
+            return false;
         hi = lo;
     }
     return true;
