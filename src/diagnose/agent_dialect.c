@@ -332,7 +332,10 @@ static void from_qwen_coder(finder *f)
             if (gt == NULL || stop == NULL || stop < gt)
                 break;
             snprintf(key, sizeof key, "%.*s", AUK_ARG(trimmed((auk_str){b.p, (size_t)(gt - b.p)})));
-            json_object_set_new(args, key, loose_value((auk_str){gt + 1, (size_t)(stop - gt - 1)}));
+            /* as text: only the tool's schema knows whether 2.10 is a number or a version */
+            auk_str value = trimmed((auk_str){gt + 1, (size_t)(stop - gt - 1)});
+            json_t *v = json_stringn(value.p, value.n);
+            json_object_set_new(args, key, v != NULL ? v : json_string(""));
             b = auk_str_from(b, (size_t)(stop - b.p));
         }
         add(f, name, args, "qwen-coder");

@@ -357,17 +357,46 @@ static bool has_type(const json_t *v, const char *type)
     return json_is_array(v);
 }
 
+/* The parameters that the model was shown; NULL: no such tool. */
+static const json_t *parameters(const auk_agent_instance *in, const char *name)
+{
+    for (size_t i = 0; i < json_array_size(in->tools); i++) {
+        const json_t *f = json_object_get(json_array_get(in->tools, i), "function");
+        if (strcmp(json_string_value(json_object_get(f, "name")), name) == 0)
+            return json_object_get(f, "parameters");
+    }
+    return NULL;
+}
+
+void auk_agent_type_args(json_t *args, const auk_agent_instance *in, const char *name)
+{
+    json_t *properties = json_object_get(parameters(in, name), "properties"), *p;
+    const char *key;
+
+    json_object_foreach(properties, key, p)
+    {
+        const char *type = json_string_value(json_object_get(p, "type"));
+        json_t *text = json_object_get(args, key), *wrapped = NULL;
+        if (!json_is_string(text) || strcmp(type, "string") == 0)
+            continue;
+        auk_buf b = AUK_BUF_INIT(AUK_MAX_TEXT);
+        auk_buf_puts(&b, "[");
+        auk_buf_add(&b, json_string_value(text), json_string_length(text));
+        auk_buf_puts(&b, "]");
+        if (auk_json_parse(&wrapped, auk_buf_str(&b), "argument", NULL) == AUK_OK &&
+            json_array_size(wrapped) == 1 && has_type(json_array_get(wrapped, 0), type))
+            json_object_set(args, key, json_array_get(wrapped, 0));
+        json_decref(wrapped);
+        auk_buf_release(&b);
+    }
+}
+
 bool auk_agent_schema(char *why, size_t n, const auk_agent_instance *in, const char *name,
                       const json_t *args)
 {
-    const json_t *tool = NULL, *v;
+    const json_t *tool = parameters(in, name), *v;
     const char *key;
 
-    for (size_t i = 0; i < json_array_size(in->tools) && tool == NULL; i++) {
-        const json_t *f = json_object_get(json_array_get(in->tools, i), "function");
-        if (strcmp(json_string_value(json_object_get(f, "name")), name) == 0)
-            tool = json_object_get(f, "parameters");
-    }
     if (tool == NULL) {
         snprintf(why, n, "unknown tool `%s`", name);
         return false;

@@ -31,6 +31,10 @@ uint64_t auk_fnv1a(uint64_t h, const void *p, size_t n);
 AUK_MUST_CHECK bool auk_agent_schema(char *why, size_t n, const auk_agent_instance *in,
                                      const char *name, const json_t *args);
 
+/* Texts that stand where the tool wants a number, a truth value, an object or a list become that,
+ * for dialects that write all values as text. */
+void auk_agent_type_args(json_t *args, const auk_agent_instance *in, const char *name);
+
 /* ---- the world (agent_world.c, agent_v2.c) ------------------------------------------------- */
 
 typedef struct auk_world {

@@ -132,8 +132,11 @@ static void turn_read(turn *t, runner *r, const auk_reply *reply)
                  reply->was_markup ? "cohere" : "tool_calls");
     if (reply->n_calls == 0)
         auk_text_calls_find(&t->found, text, is_tool, &r->in);
-    for (size_t i = 0; i < t->found.n; i++)
+    for (size_t i = 0; i < t->found.n; i++) {
+        if (strcmp(t->found.p[i].dialect, "qwen-coder") == 0)
+            auk_agent_type_args(t->found.p[i].args, &r->in, t->found.p[i].name);
         turn_add(t, r, t->found.p[i].name, t->found.p[i].args, NULL, t->found.p[i].dialect);
+    }
 
     json_t *m = json_pack("{s:s}", "role", "assistant"), *list = json_array();
     json_t *s = t->found.n > 0 ? json_string("") : json_stringn(text.p, text.n);
