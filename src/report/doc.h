@@ -52,6 +52,9 @@ typedef struct auk_bar {
 /* Bars one under the other on an axis from 0 to the largest `to`: a waterfall. */
 void auk_doc_bars(auk_doc *d, const char *title, const auk_bar *bars, size_t n, const char *unit);
 
+/* A field of rows x cols values, shaded from 0 (light) to 1 and more (dark); NAN stays empty. */
+void auk_doc_field(auk_doc *d, const char *title, const double *values, size_t rows, size_t cols);
+
 /* Counts of bins of equal width from 0. */
 void auk_doc_columns(auk_doc *d, const char *title, const uint64_t *count, size_t n, double width,
                      const char *unit);

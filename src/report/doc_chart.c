@@ -179,3 +179,34 @@ void auk_doc_curve(auk_doc *d, const char *title, const auk_point *p, size_t n, 
     }
     end(d);
 }
+
+/* ---- fields ------------------------------------------------------------------------------- */
+
+void auk_doc_field(auk_doc *d, const char *title, const double *values, size_t rows, size_t cols)
+{
+    static const char shades[] = ".:-=+*%@";
+    double wide = (double)(WIDE - 40) / (double)(cols > 0 ? cols : 1);
+
+    begin(d, title, (int)(20 + 13 * rows));
+    for (size_t r = 0; r < rows; r++) {
+        if (d->html)
+            labelf(d, 30, 20 + 13 * (double)r, "end", "%zu", r);
+        else
+            auk_buf_printf(d->out, "%4zu ", r);
+        for (size_t c = 0; c < cols; c++) {
+            double v = values[r * cols + c];
+            double shade = isfinite(v) ? fmin(fmax(v, 0.0), 1.0) : 0;
+            if (!d->html)
+                auk_buf_putc(d->out, isfinite(v) ? shades[(int)(shade * 7.99)] : ' ');
+            else if (isfinite(v))
+                auk_buf_printf(
+                    d->out,
+                    "<rect class=\"f\" x=\"%.1f\" y=\"%zu\" width=\"%.1f\" height=\"12\" "
+                    "fill-opacity=\"%.2f\"/>",
+                    36 + wide * (double)c, 10 + 13 * r, wide * 0.9, 0.05 + 0.95 * shade);
+        }
+        if (!d->html)
+            auk_buf_putc(d->out, '\n');
+    }
+    end(d);
+}

@@ -203,6 +203,45 @@ static void view_compare(auk_doc *d, const auk_case *cases, size_t n)
             view_tensors(d, &cases[i]);
 }
 
+/* Layers x experts: the error of what was kept against round to nearest, its three matrices added
+ * up.  Rows without an expert are not part of the picture. */
+static void view_matrices(auk_doc *d, const auk_case *c)
+{
+    size_t layers = 0, experts = 0, i;
+    char title[160];
+
+    for (i = 0; i < c->rows.n; i++) {
+        const json_t *row = c->rows.p[i];
+        if (!json_is_number(json_object_get(row, "err_rtn")) || auk_int_at(row, "expert") < 0)
+            continue;
+        size_t l = (size_t)auk_int_at(row, "layer") + 1, e = (size_t)auk_int_at(row, "expert") + 1;
+        layers = l > layers ? l : layers;
+        experts = e > experts ? e : experts;
+    }
+    if (layers == 0 || layers > 1000 || experts > 1000)
+        return;
+    double *sums = auk_alloc(2 * layers * experts * sizeof *sums);
+    for (i = 0; i < c->rows.n; i++) {
+        const json_t *row = c->rows.p[i];
+        if (!json_is_number(json_object_get(row, "err_rtn")) || auk_int_at(row, "expert") < 0)
+            continue;
+        size_t at = (size_t)auk_int_at(row, "layer") * experts + (size_t)auk_int_at(row, "expert");
+        bool gptq = auk_str_is(auk_text_at(row, "chosen"), "gptq");
+        double rtn = auk_number_at(row, "err_rtn");
+        if (rtn > 0) { /* each matrix counts alike */
+            sums[2 * at] += auk_number_at(row, gptq ? "err_gptq" : "err_wrtn") / rtn;
+            sums[2 * at + 1] += 1;
+        }
+    }
+    for (i = 0; i < layers * experts; i++) /* n / 0 is no number: empty */
+        sums[i] = sums[2 * i + 1] > 0 ? sums[2 * i] / sums[2 * i + 1] : NAN;
+    snprintf(title, sizeof title,
+             "%.60s: error against round to nearest, layers down, experts across, dark is 1",
+             c->label);
+    auk_doc_field(d, title, sums, layers, experts);
+    free(sums);
+}
+
 /* ---- quantize, bench, others -------------------------------------------------------------- */
 
 static void view_quantize(auk_doc *d, const auk_case *cases, size_t n)
@@ -235,6 +274,9 @@ static void view_quantize(auk_doc *d, const auk_case *cases, size_t n)
         auk_doc_cell(d, AUK_PLAIN, auk_buf_str(&text));
     }
     auk_doc_table_end(d);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(cases[i].kind, "quantize") == 0)
+            view_matrices(d, &cases[i]);
     auk_buf_release(&text);
 }
 

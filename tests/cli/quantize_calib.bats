@@ -255,6 +255,20 @@ END
     jq -e ".bytes == $said and .work_bytes > 0" <<<"$output"
 }
 
+@test "the record holds every matrix, and the report draws layers by experts" {
+    gptq --calib "$T" --ledger --db "$BATS_TEST_TMPDIR/l.db" --json -q
+    [ "$status" -eq 0 ]
+    id=$(jq -r .ledger_id <<<"$output")
+    run "$AUKLET" ledger verify --db "$BATS_TEST_TMPDIR/l.db"
+    [ "$status" -eq 0 ]
+    "$AUKLET" ledger show "$id" --json --db "$BATS_TEST_TMPDIR/l.db" | grep -q err_gptq
+    "$AUKLET" report "$id" --db "$BATS_TEST_TMPDIR/l.db" -o "$BATS_TEST_TMPDIR/r.html"
+    has "$(cat "$BATS_TEST_TMPDIR/r.html")" "layers down, experts across"
+    [ "$(grep -o '<rect class="f"' "$BATS_TEST_TMPDIR/r.html" | wc -l)" -eq 4 ] # one sparse layer, four experts
+    "$AUKLET" report "$id" --db "$BATS_TEST_TMPDIR/l.db" --format md -o "$BATS_TEST_TMPDIR/r.md"
+    has "$(cat "$BATS_TEST_TMPDIR/r.md")" "experts across"
+}
+
 @test "wrong options" {
     run --separate-stderr "$AUKLET" quantize "$M" "$D" --method best
     usage_error
