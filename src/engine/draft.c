@@ -116,7 +116,10 @@ void auk_draft_took(auk_draft *d, int rows, uint64_t ns)
 {
     double *t = &d->row_ns[rows];
 
-    *t = *t <= 0 ? (double)ns : *t + ((double)ns - *t) / 8;
+    double most = 1.5 * *t, took = (double)ns;
+
+    /* what another program's second costs is no price */
+    *t = *t <= 0 ? took : *t + ((took < most ? took : most) - *t) / 8;
 }
 
 void auk_draft_learn(auk_draft *d, int guessed, int right)
