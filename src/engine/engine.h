@@ -180,4 +180,8 @@ typedef struct auk_compare_result {
 AUK_MUST_CHECK int auk_compare(auk_compare_result *out, const char *a, const char *b,
                                const auk_compare_options *opts, auk_err *err);
 
+#include "engine/batch.h"
+#include "engine/decode.h"
+#include "engine/prefix.h"
+
 #endif
