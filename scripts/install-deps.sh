@@ -42,6 +42,7 @@ need nettle-dev nettle library nettle
 need libutf8proc-dev utf8proc library libutf8proc
 need libsqlite3-dev sqlite library sqlite3
 need libcurl4-openssl-dev curl library libcurl
+need libmicrohttpd-dev libmicrohttpd library libmicrohttpd
 need libedit-dev - library libedit
 need zlib1g-dev zlib library zlib
 need libseccomp-dev - library libseccomp

@@ -25,7 +25,8 @@ extern const auk_cmd auk_cmd_agent, auk_cmd_audit, auk_cmd_bench, auk_cmd_card, 
     auk_cmd_detokenize, auk_cmd_doctor, auk_cmd_eval, auk_cmd_extract, auk_cmd_generate,
     auk_cmd_inspect, auk_cmd_launch, auk_cmd_ledger, auk_cmd_logits, auk_cmd_mt19937, auk_cmd_parse,
     auk_cmd_patch, auk_cmd_plan, auk_cmd_pull, auk_cmd_quantize, auk_cmd_render, auk_cmd_report,
-    auk_cmd_run, auk_cmd_sandbox, auk_cmd_stats, auk_cmd_tensors, auk_cmd_tokenize, auk_cmd_version;
+    auk_cmd_run, auk_cmd_sandbox, auk_cmd_serve, auk_cmd_stats, auk_cmd_tensors, auk_cmd_tokenize,
+    auk_cmd_version;
 extern const auk_cmd auk_cmd_swebench;
 
 /* ---- options ------------------------------------------------------------------------------ */

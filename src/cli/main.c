@@ -16,16 +16,16 @@ static const struct {
     const auk_cmd *cmd;
     group group;
 } commands[] = {
-    {&auk_cmd_plan, MAKE},       {&auk_cmd_pull, MAKE},         {&auk_cmd_quantize, MAKE},
-    {&auk_cmd_compare, KNOW},    {&auk_cmd_run, USE},           {&auk_cmd_tensors, STAGES},
-    {&auk_cmd_tokenize, STAGES}, {&auk_cmd_detokenize, STAGES}, {&auk_cmd_render, STAGES},
-    {&auk_cmd_parse, STAGES},    {&auk_cmd_logits, STAGES},     {&auk_cmd_generate, STAGES},
-    {&auk_cmd_version, STAGES},  {&auk_cmd_stats, KNOW},        {&auk_cmd_mt19937, STAGES},
-    {&auk_cmd_extract, STAGES},  {&auk_cmd_sandbox, STAGES},    {&auk_cmd_eval, KNOW},
-    {&auk_cmd_ledger, KNOW},     {&auk_cmd_report, KNOW},       {&auk_cmd_card, KNOW},
-    {&auk_cmd_patch, STAGES},    {&auk_cmd_bench, USE},         {&auk_cmd_inspect, KNOW},
-    {&auk_cmd_audit, KNOW},      {&auk_cmd_launch, USE},        {&auk_cmd_doctor, USE},
-    {&auk_cmd_agent, KNOW},      {&auk_cmd_swebench, KNOW},
+    {&auk_cmd_plan, MAKE},       {&auk_cmd_pull, MAKE},       {&auk_cmd_quantize, MAKE},
+    {&auk_cmd_compare, KNOW},    {&auk_cmd_run, USE},         {&auk_cmd_serve, USE},
+    {&auk_cmd_tensors, STAGES},  {&auk_cmd_tokenize, STAGES}, {&auk_cmd_detokenize, STAGES},
+    {&auk_cmd_render, STAGES},   {&auk_cmd_parse, STAGES},    {&auk_cmd_logits, STAGES},
+    {&auk_cmd_generate, STAGES}, {&auk_cmd_version, STAGES},  {&auk_cmd_stats, KNOW},
+    {&auk_cmd_mt19937, STAGES},  {&auk_cmd_extract, STAGES},  {&auk_cmd_sandbox, STAGES},
+    {&auk_cmd_eval, KNOW},       {&auk_cmd_ledger, KNOW},     {&auk_cmd_report, KNOW},
+    {&auk_cmd_card, KNOW},       {&auk_cmd_patch, STAGES},    {&auk_cmd_bench, USE},
+    {&auk_cmd_inspect, KNOW},    {&auk_cmd_audit, KNOW},      {&auk_cmd_launch, USE},
+    {&auk_cmd_doctor, USE},      {&auk_cmd_agent, KNOW},      {&auk_cmd_swebench, KNOW},
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
 

@@ -132,8 +132,7 @@ int auk_decode_next(int32_t *id, auk_decode *d, float *logits, auk_err *err)
         *id = auk_sampler_pick(d->sampler, auk_engine_kernel(d->e), logits);
     }
     d->close_now = false;
-    bool ends = auk_engine_is_end(d->e, *id);
-    if (d->opts.loop_guard && !ends) {
+    if (d->opts.loop_guard && !auk_engine_is_end(d->e, *id)) {
         int period = auk_loop_guard_add(&d->guard, *id, d->in_action || d->in_fence);
         if (period > 0) {
             d->loop_period = period;
@@ -144,10 +143,16 @@ int auk_decode_next(int32_t *id, auk_decode *d, float *logits, auk_err *err)
             *id = d->close;
         }
     }
-    int rc = take(d, *id, err);
+    return auk_decode_follow(d, *id, err);
+}
+
+int auk_decode_follow(auk_decode *d, int32_t id, auk_err *err)
+{
+    int rc = take(d, id, err);
+
     if (rc < 0)
         return rc;
-    if (ends)
+    if (auk_engine_is_end(d->e, id))
         end(d, AUK_FINISH_STOP);
     else if (d->ids.n >= d->opts.max_tokens)
         end(d, AUK_FINISH_LENGTH);

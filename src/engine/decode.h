@@ -37,6 +37,9 @@ void auk_decode_free(auk_decode *d);
 /* The next id from vocab logits, which are overwritten.  Events come out on the way. */
 AUK_MUST_CHECK int auk_decode_next(int32_t *id, auk_decode *d, float *logits, auk_err *err);
 
+/* The same with an id that is given instead of chosen: a test's script. */
+AUK_MUST_CHECK int auk_decode_follow(auk_decode *d, int32_t id, auk_err *err);
+
 /* Thinking, when it is open, ends with the next token. */
 void auk_decode_end_thinking(auk_decode *d);
 

@@ -7,6 +7,7 @@
 #ifndef AUK_ENGINE_ENGINE_H
 #define AUK_ENGINE_ENGINE_H
 
+#include "base/sha256.h"
 #include "model/model.h"
 #include "text/text.h"
 
@@ -24,6 +25,11 @@ const auk_model *auk_engine_model(const auk_engine *e);
 const auk_kernel *auk_engine_kernel(const auk_engine *e);
 auk_pool *auk_engine_pool(const auk_engine *e);
 AUK_MUST_CHECK int auk_engine_tokenizer(const auk_tokenizer **out, auk_engine *e, auk_err *err);
+
+/* A name for the weights that is cheap to find again (the configuration, each tensor's size and
+ * first bytes), and how many parameters they are. */
+AUK_MUST_CHECK int auk_engine_identity(char hex[AUK_SHA256_HEX], uint64_t *parameters,
+                                       const auk_engine *e, auk_err *err);
 
 /* Ids that end a turn: the configuration's and the tokenizer's <|END_OF_TURN_TOKEN|>. */
 bool auk_engine_is_end(auk_engine *e, int32_t id);

@@ -206,4 +206,6 @@ AUK_MUST_CHECK int auk_pull_url(auk_pull_result *out, const char *url, const auk
                                 auk_err *err);
 void auk_pull_release(auk_pull_result *r);
 
+#include "net/server.h"
+
 #endif
