@@ -368,7 +368,10 @@ static int run_batch(auk_runner *r, const auk_batch_feed *feeds, size_t n, auk_e
 {
     if (r->script == NULL)
         return auk_batch_step(r->batch, feeds, n, err);
-    return auk_script_pause(r->script);
+    for (size_t i = 0; i < n; i++)
+        if (feeds[i].logits != NULL)
+            return auk_script_pause(r->script);
+    return AUK_OK;
 }
 
 static void step(auk_runner *r)
