@@ -127,9 +127,12 @@ int auk_decode_next(int32_t *id, auk_decode *d, float *logits, auk_err *err)
     if (d->thinking && d->close >= 0 && (d->close_now || over)) {
         *id = d->close;
     } else {
-        if (d->opts.constraint != NULL)
-            d->opts.constraint->mask(d->opts.constraint->ctx, logits);
+        const auk_constraint *c = d->opts.constraint;
         *id = auk_sampler_pick(d->sampler, auk_engine_kernel(d->e), logits);
+        if (c != NULL && !c->allows(c->ctx, *id)) { /* the same odds as masking first */
+            c->mask(c->ctx, logits);
+            *id = auk_sampler_pick(d->sampler, auk_engine_kernel(d->e), logits);
+        }
     }
     d->close_now = false;
     if (d->opts.loop_guard && !auk_engine_is_end(d->e, *id)) {

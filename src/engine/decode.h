@@ -13,6 +13,7 @@ typedef struct auk_decode auk_decode;
 
 /* What may be written next; grammar.h makes one. */
 typedef struct auk_constraint {
+    bool (*allows)(void *ctx, int32_t id);
     void (*mask)(void *ctx, float *logits); /* forbidden ids get -INFINITY */
     void (*accept)(void *ctx, int32_t id);
     void *ctx; /* borrowed */

@@ -188,6 +188,7 @@ AUK_MUST_CHECK int auk_compare(auk_compare_result *out, const char *a, const cha
 
 #include "engine/batch.h"
 #include "engine/decode.h"
+#include "engine/grammar.h"
 #include "engine/prefix.h"
 
 #endif

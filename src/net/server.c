@@ -112,7 +112,7 @@ static void add_headers(struct MHD_Response *r, char *lines)
     }
 }
 
-static enum MHD_Result reply(auk_exchange *x, auk_answer *a)
+static enum MHD_Result reply(auk_exchange *x, auk_response *a)
 {
     struct MHD_Response *r;
 
@@ -139,7 +139,7 @@ static enum MHD_Result reply(auk_exchange *x, auk_answer *a)
 
 static enum MHD_Result refuse(auk_exchange *x, const char *path, int status, const char *text)
 {
-    auk_answer a = {
+    auk_response a = {
         .status = status, .type = "application/json; charset=utf-8", .body = AUK_BUF_INIT(65536)};
 
     x->server->calls.refuse(x->server->calls.ctx, auk_str_of(path), status, text, &a.body);
@@ -209,7 +209,7 @@ static enum MHD_Result access_handler(void *ctx, struct MHD_Connection *c, const
         return refuse(x, url, 413, "the body is larger than this server takes");
     auk_http_call call = {
         .method = method, .target = url, .body = auk_buf_str(&x->body), .connection = x};
-    auk_answer a = {.status = 500, .body = AUK_BUF_INIT((size_t)1 << 30)};
+    auk_response a = {.status = 500, .body = AUK_BUF_INIT((size_t)1 << 30)};
     s->calls.handle(s->calls.ctx, &call, &a);
     enum MHD_Result ok = reply(x, &a);
     auk_buf_release(&a.body);

@@ -50,16 +50,16 @@ const char *auk_call_header(const auk_http_call *c, const char *name);
 const char *auk_call_query(const auk_http_call *c, const char *name);
 bool auk_call_gone(const auk_http_call *c); /* the client left */
 
-typedef struct auk_answer {
+typedef struct auk_response {
     int status;
     const char *type; /* Content-Type */
     auk_buf body;     /* owned by the server after the handler returns */
     auk_body *stream; /* instead of body; owned by the server likewise */
     char *headers;    /* owned likewise; lines "Name: value\n"; or NULL */
-} auk_answer;
+} auk_response;
 
 typedef struct auk_server_calls {
-    void (*handle)(void *ctx, const auk_http_call *c, auk_answer *a);
+    void (*handle)(void *ctx, const auk_http_call *c, auk_response *a);
     /* The body of a refusal made before handle: appends it for this path. */
     void (*refuse)(void *ctx, auk_str path, int status, const char *text, auk_buf *body);
     void *ctx; /* borrowed */

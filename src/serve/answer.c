@@ -112,14 +112,14 @@ static streamer *new_streamer(auk_serving *s, auk_job *job)
     return st;
 }
 
-static void stream_headers(auk_answer *a)
+static void stream_headers(auk_response *a)
 {
-    auk_answer_header(a, "Cache-Control", "no-cache, no-transform");
-    auk_answer_header(a, "X-Accel-Buffering", "no");
+    auk_response_header(a, "Cache-Control", "no-cache, no-transform");
+    auk_response_header(a, "X-Accel-Buffering", "no");
 }
 
 /* Waits for the whole; after half a minute of silence it is begun with white space instead. */
-static void whole(auk_serving *s, const auk_http_call *c, auk_answer *a, auk_job *job)
+static void whole(auk_serving *s, const auk_http_call *c, auk_response *a, auk_job *job)
 {
     streamer *st = new_streamer(s, job);
     uint64_t until = auk_now_ns() + SILENT_NS;
@@ -138,7 +138,7 @@ static void whole(auk_serving *s, const auk_http_call *c, auk_answer *a, auk_job
                             : say.code == AUK_ENOTFOUND                       ? 500
                                                         : auk_http_status(say.code);
                 if (a->status == 503)
-                    auk_answer_header(a, "Retry-After", "1");
+                    auk_response_header(a, "Retry-After", "1");
             }
             if (st->ended)
                 access_line(s, job, &say.usage, say.kind == AUK_SAY_ERROR ? "failed" : "ok");
@@ -153,15 +153,16 @@ static void whole(auk_serving *s, const auk_http_call *c, auk_answer *a, auk_job
         return;
     }
     if (st->printer.ended && st->ended) {
-        auk_answer_header(a, "X-Cache-Tokens", "%lld", (long long)st->printer.usage.cached);
-        auk_answer_header(a, "X-Queue-Ms", "%lld", (long long)st->printer.usage.queue_ns / 1000000);
+        auk_response_header(a, "X-Cache-Tokens", "%lld", (long long)st->printer.usage.cached);
+        auk_response_header(a, "X-Queue-Ms", "%lld",
+                            (long long)st->printer.usage.queue_ns / 1000000);
     }
     auk_buf_add(&a->body, auk_buf_str(&st->out).p, st->out.n);
     stop(&st->body);
 }
 
 /* Nothing was asked for: the model is there. */
-static void loaded(auk_serving *s, auk_answer *a, auk_job *job)
+static void loaded(auk_serving *s, auk_response *a, auk_job *job)
 {
     auk_printer p;
 
@@ -174,7 +175,7 @@ static void loaded(auk_serving *s, auk_answer *a, auk_job *job)
     auk_job_release(job);
 }
 
-void auk_answer_job(auk_serving *s, const auk_http_call *c, auk_answer *a, auk_job *job)
+void auk_response_job(auk_serving *s, const auk_http_call *c, auk_response *a, auk_job *job)
 {
     const auk_dialect *d = job->ask.dialect;
     auk_err err;
@@ -184,9 +185,9 @@ void auk_answer_job(auk_serving *s, const auk_http_call *c, auk_answer *a, auk_j
     s->keep_alive_s = job->ask.has_keep_alive ? job->ask.keep_alive_s : 300;
     pthread_mutex_unlock(&s->lock);
     a->status = 200;
-    auk_answer_header(a, "X-Request-Id", "%s", job->id);
+    auk_response_header(a, "X-Request-Id", "%s", job->id);
     if (job->ask.num_ctx > s->ctx)
-        auk_answer_header(a, "X-Context-Clamped", "%d", s->ctx);
+        auk_response_header(a, "X-Context-Clamped", "%d", s->ctx);
     if (job->ask.load_only) {
         loaded(s, a, job);
         return;
@@ -194,7 +195,7 @@ void auk_answer_job(auk_serving *s, const auk_http_call *c, auk_answer *a, auk_j
     if (auk_runner_submit(s->runner, job, &err) < 0) {
         a->status = 503;
         a->type = "application/json";
-        auk_answer_header(a, "Retry-After", "1");
+        auk_response_header(a, "Retry-After", "1");
         d->print_error(&a->body, 503, &err, NULL);
         auk_job_release(job);
         return;

@@ -5,7 +5,7 @@
 
 #include <strings.h>
 
-void auk_answer_json(auk_answer *a, int status, json_t *v)
+void auk_response_json(auk_response *a, int status, json_t *v)
 {
     a->status = status;
     a->type = "application/json; charset=utf-8";
@@ -113,7 +113,7 @@ static json_t *tagged(const json_t *name)
     return json_string(full);
 }
 
-int auk_page_root(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_root(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                   auk_err *err)
 {
     const char *accept = auk_call_header(c, "Accept");
@@ -126,24 +126,24 @@ int auk_page_root(auk_serving *s, const auk_http_call *c, const json_t *request,
     return AUK_OK;
 }
 
-int auk_page_version(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_version(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                      auk_err *err)
 {
     (void)s, (void)c, (void)request, (void)err;
-    auk_answer_json(a, 200, json_pack("{s:s}", "version", "0.33.0"));
+    auk_response_json(a, 200, json_pack("{s:s}", "version", "0.33.0"));
     return AUK_OK;
 }
 
-int auk_page_status(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_status(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                     auk_err *err)
 {
     (void)s, (void)c, (void)request, (void)err;
-    auk_answer_json(a, 200,
-                    json_pack("{s:{s:b, s:s}}", "cloud", "disabled", 1, "source", "config"));
+    auk_response_json(a, 200,
+                      json_pack("{s:{s:b, s:s}}", "cloud", "disabled", 1, "source", "config"));
     return AUK_OK;
 }
 
-int auk_page_tags(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_tags(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                   auk_err *err)
 {
     json_t *list = json_array(), *all = names(s);
@@ -158,11 +158,11 @@ int auk_page_tags(auk_serving *s, const auk_http_call *c, const json_t *request,
                                         "details", details(s), "capabilities", capabilities()));
     }
     json_decref(all);
-    auk_answer_json(a, 200, json_pack("{s:o}", "models", list));
+    auk_response_json(a, 200, json_pack("{s:o}", "models", list));
     return AUK_OK;
 }
 
-int auk_page_ps(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_ps(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                 auk_err *err)
 {
     auk_runner_stats *stats = malloc(sizeof *stats);
@@ -183,7 +183,7 @@ int auk_page_ps(auk_serving *s, const auk_http_call *c, const json_t *request, a
         "expires_at", time_json(expires), "size_vram", (json_int_t)0, "context_length", s->ctx);
     json_decref(own);
     free(stats);
-    auk_answer_json(a, 200, json_pack("{s:[o]}", "models", entry));
+    auk_response_json(a, 200, json_pack("{s:[o]}", "models", entry));
     return AUK_OK;
 }
 
@@ -204,7 +204,7 @@ static json_t *model_info(auk_serving *s)
         "tokenizer.ggml.tokens", "tokenizer.ggml.merges");
 }
 
-int auk_page_show(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_show(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                   auk_err *err)
 {
     const char *name = json_string_value(json_object_get(request, "model"));
@@ -226,13 +226,13 @@ int auk_page_show(auk_serving *s, const auk_http_call *c, const json_t *request,
     json_t *info = model_info(s);
     if (agent != NULL && strncmp(agent, "GitHubCopilotChat/", 18) == 0)
         json_object_set_new(info, "general.basename", json_string(name));
-    auk_answer_json(a, 200,
-                    json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:[], s:o, s:o, s:s}",
-                              "license", "", "modelfile", file, "parameters", parameters,
-                              "template", "{{ .Prompt }}", "renderer", "north", "parser", "north",
-                              "details", details(s), "model_info", info, "tensors", "capabilities",
-                              capabilities(), "modified_at", time_json(s->modified), "requires",
-                              "0.33.0"));
+    auk_response_json(a, 200,
+                      json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:[], s:o, s:o, s:s}",
+                                "license", "", "modelfile", file, "parameters", parameters,
+                                "template", "{{ .Prompt }}", "renderer", "north", "parser", "north",
+                                "details", details(s), "model_info", info, "tensors",
+                                "capabilities", capabilities(), "modified_at",
+                                time_json(s->modified), "requires", "0.33.0"));
     return AUK_OK;
 }
 
@@ -261,7 +261,7 @@ static json_t *openai_model(auk_serving *s, const json_t *name)
     return o;
 }
 
-int auk_page_models(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_models(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                     auk_err *err)
 {
     json_t *all = names(s), *data = json_array(), *models = json_array();
@@ -277,11 +277,11 @@ int auk_page_models(auk_serving *s, const auk_http_call *c, const json_t *reques
                           "models", models, "has_more", 0, "first_id", json_array_get(all, 0),
                           "last_id", json_array_get(all, json_array_size(all) - 1));
     json_decref(all);
-    auk_answer_json(a, 200, o);
+    auk_response_json(a, 200, o);
     return AUK_OK;
 }
 
-int auk_page_model(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_model(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                    auk_err *err)
 {
     const char *name = strstr(c->target, "/v1/models/");
@@ -291,19 +291,19 @@ int auk_page_model(auk_serving *s, const auk_http_call *c, const json_t *request
     if (!auk_is_model(s, name))
         return auk_fail(err, AUK_ENOTFOUND, "model '%s' not found", name);
     json_t *id = json_string(name);
-    auk_answer_json(a, 200, openai_model(s, id));
+    auk_response_json(a, 200, openai_model(s, id));
     json_decref(id);
     return AUK_OK;
 }
 
-int auk_page_props(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_props(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                    auk_err *err)
 {
     (void)c, (void)request, (void)err;
     json_t *settings = json_pack("{s:i, s:{s:f, s:f, s:i, s:f, s:i, s:b}}", "n_ctx", s->ctx,
                                  "params", "temperature", 1.0, "top_p", 0.95, "top_k", 0, "min_p",
                                  0.0, "n_predict", -1, "stream", 1);
-    auk_answer_json(
+    auk_response_json(
         a, 200,
         json_pack("{s:o, s:i, s:s, s:s, s:s, s:{s:b, s:b, s:b, s:b}, s:s, s:s, s:s, s:s, s:{s:b, "
                   "s:b}, s:b}",
@@ -326,7 +326,7 @@ static const char *model_name(const json_t *request)
     return name != NULL ? name : json_string_value(json_object_get(request, "name"));
 }
 
-static void status_lines(auk_answer *a, const json_t *request, const char *const *lines, size_t n)
+static void status_lines(auk_response *a, const json_t *request, const char *const *lines, size_t n)
 {
     const json_t *stream = json_object_get(request, "stream");
 
@@ -336,7 +336,7 @@ static void status_lines(auk_answer *a, const json_t *request, const char *const
         auk_buf_printf(&a->body, "{\"status\":\"%s\"}\n", lines[i]);
 }
 
-int auk_page_pull(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_pull(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                   auk_err *err)
 {
     static const char *const lines[] = {"pulling manifest", "success"};
@@ -375,7 +375,7 @@ static int check_alias(auk_serving *s, const char *name, auk_err *err)
     return n < 64 ? AUK_OK : auk_fail(err, AUK_EINVAL, "64 aliases are the most: delete some");
 }
 
-int auk_page_copy(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_copy(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                   auk_err *err)
 {
     const char *from = json_string_value(json_object_get(request, "source"));
@@ -393,7 +393,7 @@ int auk_page_copy(auk_serving *s, const auk_http_call *c, const json_t *request,
     return rc;
 }
 
-int auk_page_delete(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_delete(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                     auk_err *err)
 {
     const char *name = model_name(request);
@@ -402,7 +402,7 @@ int auk_page_delete(auk_serving *s, const auk_http_call *c, const json_t *reques
     if (name == NULL || *name == 0)
         return auk_fail(err, AUK_EINVAL, "model is required");
     if (same_name(s->name, name)) {
-        auk_answer_json(
+        auk_response_json(
             a, 403,
             json_pack("{s:s}", "error", "this server's own model cannot be deleted through it"));
         return AUK_OK;
@@ -425,7 +425,7 @@ int auk_page_delete(auk_serving *s, const auk_http_call *c, const json_t *reques
     return found ? AUK_OK : auk_fail(err, AUK_ENOTFOUND, "model '%s' not found", name);
 }
 
-int auk_page_create(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_create(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                     auk_err *err)
 {
     static const char *const lines[] = {"using existing layer", "writing manifest", "success"};
@@ -453,7 +453,7 @@ int auk_page_create(auk_serving *s, const auk_http_call *c, const json_t *reques
     return AUK_OK;
 }
 
-int auk_page_embed(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_embed(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                    auk_err *err)
 {
     const char *name = model_name(request);
@@ -463,7 +463,7 @@ int auk_page_embed(auk_serving *s, const auk_http_call *c, const json_t *request
 }
 
 int auk_page_openai_embed(auk_serving *s, const auk_http_call *c, const json_t *request,
-                          auk_answer *a, auk_err *err)
+                          auk_response *a, auk_err *err)
 {
     auk_err e = {.code = AUK_ENOTSUP, .msg = "this model produces no embeddings"};
 
@@ -475,7 +475,7 @@ int auk_page_openai_embed(auk_serving *s, const auk_http_call *c, const json_t *
 }
 
 int auk_page_not_offered(auk_serving *s, const auk_http_call *c, const json_t *request,
-                         auk_answer *a, auk_err *err)
+                         auk_response *a, auk_err *err)
 {
     auk_err e = {.code = AUK_ENOTSUP};
 
@@ -490,7 +490,7 @@ int auk_page_not_offered(auk_serving *s, const auk_http_call *c, const json_t *r
     return AUK_OK;
 }
 
-int auk_page_blob(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_blob(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                   auk_err *err)
 {
     if (strcmp(c->method, "HEAD") != 0)
@@ -498,26 +498,27 @@ int auk_page_blob(auk_serving *s, const auk_http_call *c, const json_t *request,
     return auk_fail(err, AUK_ENOTFOUND, "no such blob");
 }
 
-int auk_page_account(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_account(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                      auk_err *err)
 {
     (void)s, (void)c, (void)request, (void)err;
-    auk_answer_json(a, 401, json_pack("{s:s}", "error", "unauthorized: there is no account here"));
+    auk_response_json(a, 401,
+                      json_pack("{s:s}", "error", "unauthorized: there is no account here"));
     return AUK_OK;
 }
 
-int auk_page_cloud(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_cloud(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                    auk_err *err)
 {
     (void)s, (void)c, (void)request, (void)err;
-    auk_answer_json(a, 403, json_pack("{s:s}", "error", "cloud features are disabled"));
+    auk_response_json(a, 403, json_pack("{s:s}", "error", "cloud features are disabled"));
     return AUK_OK;
 }
 
 int auk_page_recommendations(auk_serving *s, const auk_http_call *c, const json_t *request,
-                             auk_answer *a, auk_err *err)
+                             auk_response *a, auk_err *err)
 {
     (void)s, (void)c, (void)request, (void)err;
-    auk_answer_json(a, 200, json_pack("{s:[]}", "models"));
+    auk_response_json(a, 200, json_pack("{s:[]}", "models"));
     return AUK_OK;
 }

@@ -6,23 +6,23 @@
 
 #include <inttypes.h>
 
-int auk_page_health(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_health(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                     auk_err *err)
 {
     (void)c, (void)request, (void)err;
     if (atomic_load(&s->ready) && !atomic_load(&s->closing)) {
-        auk_answer_json(a, 200, json_pack("{s:s}", "status", "ok"));
+        auk_response_json(a, 200, json_pack("{s:s}", "status", "ok"));
     } else {
-        auk_answer_json(a, 503,
-                        json_pack("{s:{s:i, s:s, s:s}}", "error", "code", 503, "message",
-                                  atomic_load(&s->closing) ? "Shutting down" : "Loading model",
-                                  "type", "unavailable_error"));
-        auk_answer_header(a, "Retry-After", "1");
+        auk_response_json(a, 503,
+                          json_pack("{s:{s:i, s:s, s:s}}", "error", "code", 503, "message",
+                                    atomic_load(&s->closing) ? "Shutting down" : "Loading model",
+                                    "type", "unavailable_error"));
+        auk_response_header(a, "Retry-After", "1");
     }
     return AUK_OK;
 }
 
-int auk_page_slots(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_slots(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                    auk_err *err)
 {
     auk_runner_stats *st = auk_alloc(sizeof *st);
@@ -47,7 +47,7 @@ int auk_page_slots(auk_serving *s, const auk_http_call *c, const json_t *request
     }
     free(st);
     int status = auk_call_query(c, "fail_on_no_slot") != NULL && !any_free ? 503 : 200;
-    auk_answer_json(a, status, list);
+    auk_response_json(a, status, list);
     return AUK_OK;
 }
 
@@ -79,7 +79,7 @@ static double rate(double n, double s)
     return s > 0 ? n / s : 0;
 }
 
-int auk_page_metrics(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_metrics(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                      auk_err *err)
 {
     auk_runner_stats *st = auk_alloc(sizeof *st);
@@ -140,15 +140,15 @@ int auk_page_metrics(auk_serving *s, const auk_http_call *c, const json_t *reque
     histogram(o, "auklet_time_to_first_token_seconds", "From acceptance to the first token.",
               &st->first_token);
     histogram(o, "auklet_token_gap_seconds", "Between two tokens of an answer.", &st->gap);
-    auk_answer_header(a, "Process-Start-Time-Unix", "%lld", (long long)s->started);
+    auk_response_header(a, "Process-Start-Time-Unix", "%lld", (long long)s->started);
     free(st);
     return AUK_OK;
 }
 
 /* ---- tokens ---- */
 
-int auk_page_tokenize(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
-                      auk_err *err)
+int auk_page_tokenize(auk_serving *s, const auk_http_call *c, const json_t *request,
+                      auk_response *a, auk_err *err)
 {
     const json_t *content = json_object_get(request, "content");
     bool special = true, pieces = false, add = false;
@@ -185,14 +185,14 @@ int auk_page_tokenize(auk_serving *s, const auk_http_call *c, const json_t *requ
     }
     auk_ids_release(&ids);
     if (rc == AUK_OK)
-        auk_answer_json(a, 200, json_pack("{s:o}", "tokens", list));
+        auk_response_json(a, 200, json_pack("{s:o}", "tokens", list));
     else
         json_decref(list);
     return rc;
 }
 
 int auk_page_detokenize(auk_serving *s, const auk_http_call *c, const json_t *request,
-                        auk_answer *a, auk_err *err)
+                        auk_response *a, auk_err *err)
 {
     const json_t *tokens = json_object_get(request, "tokens");
     auk_buf text = AUK_BUF_INIT((size_t)1 << 28);
@@ -214,14 +214,14 @@ int auk_page_detokenize(auk_serving *s, const auk_http_call *c, const json_t *re
     if (rc == AUK_OK)
         rc = auk_tokenizer_decode(&text, s->tok, ids.p, ids.n, false, err);
     if (rc == AUK_OK)
-        auk_answer_json(a, 200, json_pack("{s:s%}", "content", auk_buf_str(&text).p, text.n));
+        auk_response_json(a, 200, json_pack("{s:s%}", "content", auk_buf_str(&text).p, text.n));
     auk_buf_release(&text);
     auk_ids_release(&ids);
     return rc;
 }
 
-int auk_page_template(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
-                      auk_err *err)
+int auk_page_template(auk_serving *s, const auk_http_call *c, const json_t *request,
+                      auk_response *a, auk_err *err)
 {
     auk_buf text = AUK_BUF_INIT((size_t)1 << 28);
     json_t *copy = json_copy((json_t *)request);
@@ -237,14 +237,14 @@ int auk_page_template(auk_serving *s, const auk_http_call *c, const json_t *requ
     if (rc == AUK_OK)
         rc = auk_render(&text, ask.chat, err);
     if (rc == AUK_OK)
-        auk_answer_json(a, 200, json_pack("{s:s%}", "prompt", auk_buf_str(&text).p, text.n));
+        auk_response_json(a, 200, json_pack("{s:s%}", "prompt", auk_buf_str(&text).p, text.n));
     auk_buf_release(&text);
     json_decref(copy);
     auk_ask_release(&ask);
     return rc;
 }
 
-int auk_page_control(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_control(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                      auk_err *err)
 {
     auk_str id = auk_json_str(json_object_get(request, "id"));
@@ -255,7 +255,7 @@ int auk_page_control(auk_serving *s, const auk_http_call *c, const json_t *reque
         return auk_fail(err, AUK_EINVAL, "'id' and 'action': \"reasoning_end\" are needed");
     if (!auk_runner_end_thinking(s->runner, id))
         return auk_fail(err, AUK_ENOTFOUND, "no answer of this id is running");
-    auk_answer_json(a, 200, json_pack("{s:b}", "success", 1));
+    auk_response_json(a, 200, json_pack("{s:b}", "success", 1));
     return AUK_OK;
 }
 
@@ -287,7 +287,7 @@ static json_t *recent_list(const auk_runner_stats *st, const char *id)
     return list;
 }
 
-int auk_page_cache(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_cache(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                    auk_err *err)
 {
     auk_runner_stats *st = auk_alloc(sizeof *st);
@@ -304,6 +304,6 @@ int auk_page_cache(auk_serving *s, const auk_http_call *c, const json_t *request
                           (json_int_t)p->evictions, "disk_loads", (json_int_t)p->disk_loads);
     json_object_set_new(o, "requests", recent_list(st, auk_call_query(c, "request")));
     free(st);
-    auk_answer_json(a, 200, o);
+    auk_response_json(a, 200, o);
     return AUK_OK;
 }

@@ -31,7 +31,7 @@ static json_t *request_body(const char *path)
                      schema);
 }
 
-int auk_page_openapi(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
+int auk_page_openapi(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                      auk_err *err)
 {
     const char *method, *path, *summary;
@@ -58,8 +58,8 @@ int auk_page_openapi(auk_serving *s, const auk_http_call *c, const json_t *reque
             json_object_set_new(op, "requestBody", request_body(path));
         json_object_set_new(item, lower, op);
     }
-    auk_answer_json(a, 200,
-                    json_pack("{s:s, s:{s:s, s:s}, s:o}", "openapi", "3.1.0", "info", "title",
-                              "auklet", "version", AUK_VERSION, "paths", paths));
+    auk_response_json(a, 200,
+                      json_pack("{s:s, s:{s:s, s:s}, s:o}", "openapi", "3.1.0", "info", "title",
+                                "auklet", "version", AUK_VERSION, "paths", paths));
     return AUK_OK;
 }

@@ -150,6 +150,43 @@ static int make_prompt(auk_job *job, auk_serving *s, auk_err *err)
     return rc;
 }
 
+static void free_grammar(void *grammar)
+{
+    auk_grammar_free(grammar);
+}
+
+/* The answer's schema and what tool_choice asks for, as a constraint on tokens. */
+static int constrain(auk_job *job, auk_serving *s, auk_err *err)
+{
+    const auk_ask *ask = &job->ask;
+    json_t *any = json_pack("{s:s}", "type", "object");
+    auk_grammar *g;
+    auk_grammar_options o = {.schema = ask->schema != NULL ? ask->schema
+                                       : ask->json_mode    ? any
+                                                           : NULL,
+                             .tools = json_object_get(ask->chat, "tools"),
+                             .only = ask->choice == AUK_CHOICE_NAMED ? ask->named : NULL,
+                             .one_call = ask->one_call || ask->choice == AUK_CHOICE_NAMED,
+                             .reasoning = job->reasoning,
+                             .text = ask->chat == NULL};
+    int rc = AUK_OK;
+
+    if (ask->choice == AUK_CHOICE_NONE)
+        o.actions = AUK_ACTIONS_NONE;
+    else if (ask->choice != AUK_CHOICE_AUTO)
+        o.actions = AUK_ACTIONS_REQUIRED;
+    if (o.schema != NULL || json_array_size(o.tools) > 0 || ask->choice != AUK_CHOICE_AUTO) {
+        rc = auk_grammar_new(&g, s->tok, auk_engine_vocab(s->engine), &o, err);
+        if (rc == AUK_OK) {
+            job->grammar = g;
+            job->free_grammar = free_grammar;
+            job->constraint = auk_grammar_constraint(g);
+        }
+    }
+    json_decref(any);
+    return rc;
+}
+
 int auk_prepare(auk_job **out, auk_serving *s, auk_ask *ask, json_t **extra, auk_err *err)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -169,6 +206,8 @@ int auk_prepare(auk_job **out, auk_serving *s, auk_ask *ask, json_t **extra, auk
         rc = make_prompt(job, s, err);
         if (rc == AUK_OK)
             rc = limit_tokens(job, s, extra, err);
+        if (rc == AUK_OK)
+            rc = constrain(job, s, err);
     }
     if (rc == AUK_OK) {
         *out = job;

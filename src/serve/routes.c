@@ -94,7 +94,7 @@ int auk_http_status(int code)
     return 500;
 }
 
-void auk_answer_header(auk_answer *a, const char *name, const char *fmt, ...)
+void auk_response_header(auk_response *a, const char *name, const char *fmt, ...)
 {
     size_t n = a->headers != NULL ? strlen(a->headers) : 0;
     char value[512];
@@ -120,16 +120,16 @@ static void (*shape_of(const char *path))(auk_buf *, int, const auk_err *, const
     return strncmp(path, "/api/", 5) == 0 ? auk_print_ollama_error : auk_print_openai_error;
 }
 
-static void refuse(auk_answer *a, const char *path, int status, const auk_err *e, json_t *extra)
+static void refuse(auk_response *a, const char *path, int status, const auk_err *e, json_t *extra)
 {
     auk_buf_clear(&a->body);
     a->status = status;
     a->type = "application/json; charset=utf-8";
     shape_of(path)(&a->body, status, e, extra);
     if (status == 503 || status == 429)
-        auk_answer_header(a, "Retry-After", "1");
+        auk_response_header(a, "Retry-After", "1");
     if (extra != NULL)
-        auk_answer_header(a, "x-should-retry", "false");
+        auk_response_header(a, "x-should-retry", "false");
     json_decref(extra);
 }
 
@@ -165,49 +165,49 @@ static int count(size_t *n, auk_serving *s, const auk_dialect *d, const json_t *
 }
 
 static int count_messages(auk_serving *s, const auk_http_call *c, const json_t *request,
-                          auk_answer *a, auk_err *err)
+                          auk_response *a, auk_err *err)
 {
     size_t n = 0;
     int rc = count(&n, s, &auk_dialect_anthropic, request, err);
 
     (void)c;
     if (rc == AUK_OK)
-        auk_answer_json(a, 200, json_pack("{s:I}", "input_tokens", (json_int_t)n));
+        auk_response_json(a, 200, json_pack("{s:I}", "input_tokens", (json_int_t)n));
     return rc;
 }
 
-static int count_chat(auk_serving *s, const auk_http_call *c, const json_t *request, auk_answer *a,
-                      auk_err *err)
+static int count_chat(auk_serving *s, const auk_http_call *c, const json_t *request,
+                      auk_response *a, auk_err *err)
 {
     size_t n = 0;
     int rc = count(&n, s, &auk_dialect_openai, request, err);
 
     (void)c;
     if (rc == AUK_OK)
-        auk_answer_json(a, 200,
-                        json_pack("{s:s, s:I}", "object", "response.input_tokens", "input_tokens",
-                                  (json_int_t)n));
+        auk_response_json(a, 200,
+                          json_pack("{s:s, s:I}", "object", "response.input_tokens", "input_tokens",
+                                    (json_int_t)n));
     return rc;
 }
 
 static int count_responses(auk_serving *s, const auk_http_call *c, const json_t *request,
-                           auk_answer *a, auk_err *err)
+                           auk_response *a, auk_err *err)
 {
     size_t n = 0;
     int rc = count(&n, s, &auk_dialect_responses, request, err);
 
     (void)c;
     if (rc == AUK_OK)
-        auk_answer_json(a, 200,
-                        json_pack("{s:s, s:I}", "object", "response.input_tokens", "input_tokens",
-                                  (json_int_t)n));
+        auk_response_json(a, 200,
+                          json_pack("{s:s, s:I}", "object", "response.input_tokens", "input_tokens",
+                                    (json_int_t)n));
     return rc;
 }
 
 /* ---- dispatch ---- */
 
 static int serve_dialect(auk_serving *s, const auk_http_call *c, const auk_dialect *d,
-                         const json_t *request, auk_answer *a, json_t **extra, auk_err *err)
+                         const json_t *request, auk_response *a, json_t **extra, auk_err *err)
 {
     auk_ask ask;
     auk_job *job = NULL;
@@ -224,7 +224,7 @@ static int serve_dialect(auk_serving *s, const auk_http_call *c, const auk_diale
         rc = auk_prepare(&job, s, &ask, extra, err);
     auk_ask_release(&ask);
     if (rc == AUK_OK)
-        auk_answer_job(s, c, a, job);
+        auk_response_job(s, c, a, job);
     return rc;
 }
 
@@ -247,20 +247,20 @@ static int read_body(json_t **out, const auk_http_call *c, auk_err *err)
     return rc;
 }
 
-static void allow_origin(const auk_serving *s, const auk_http_call *c, auk_answer *a)
+static void allow_origin(const auk_serving *s, const auk_http_call *c, auk_response *a)
 {
     const char *origin = auk_call_header(c, "Origin");
 
     if (origin == NULL || !auk_origin_allowed(s, origin))
         return;
-    auk_answer_header(a, "Access-Control-Allow-Origin", "%.200s", origin);
-    auk_answer_header(a, "Vary", "Origin");
+    auk_response_header(a, "Access-Control-Allow-Origin", "%.200s", origin);
+    auk_response_header(a, "Vary", "Origin");
     if (strcmp(c->method, "OPTIONS") == 0) {
         const char *wanted = auk_call_header(c, "Access-Control-Request-Headers");
-        auk_answer_header(a, "Access-Control-Allow-Methods", "GET, POST, DELETE, HEAD, OPTIONS");
-        auk_answer_header(a, "Access-Control-Allow-Headers", "%.300s",
-                          wanted ? wanted : "Content-Type, Authorization");
-        auk_answer_header(a, "Access-Control-Max-Age", "600");
+        auk_response_header(a, "Access-Control-Allow-Methods", "GET, POST, DELETE, HEAD, OPTIONS");
+        auk_response_header(a, "Access-Control-Allow-Headers", "%.300s",
+                            wanted ? wanted : "Content-Type, Authorization");
+        auk_response_header(a, "Access-Control-Max-Age", "600");
     }
 }
 
@@ -284,7 +284,7 @@ static const route *find(const char *method, const char *path, bool *known)
 }
 
 static void serve_route(auk_serving *s, const auk_http_call *c, const route *r, const char *path,
-                        auk_answer *a)
+                        auk_response *a)
 {
     auk_err err = {0};
     json_t *request = NULL, *extra = NULL;
@@ -316,7 +316,7 @@ static const char *path_of(const auk_http_call *c)
     return path;
 }
 
-void auk_serve_handle(void *serving, const auk_http_call *c, auk_answer *a)
+void auk_serve_handle(void *serving, const auk_http_call *c, auk_response *a)
 {
     auk_serving *s = serving;
     const char *path = path_of(c), *why;
@@ -325,7 +325,7 @@ void auk_serve_handle(void *serving, const auk_http_call *c, auk_answer *a)
     int status = auk_gate(s, c, path, &why);
     const route *r = find(c->method, path, &known);
 
-    auk_answer_header(a, "Server", "auklet/" AUK_VERSION);
+    auk_response_header(a, "Server", "auklet/" AUK_VERSION);
     if (status != 0) {
         snprintf(e.msg, sizeof e.msg, "%s", why);
         refuse(a, path, status, &e, NULL);

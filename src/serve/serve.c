@@ -184,6 +184,8 @@ int auk_serve_run(const auk_serve_options *opts, auk_err *err)
         rc = open_http(s, err);
     if (rc == AUK_OK)
         rc = load(s, err);
+    if (rc == AUK_OK)
+        rc = auk_drop_rights(s, err);
     if (rc == AUK_OK) {
         atomic_store(&s->ready, true);
         say_ready(s);

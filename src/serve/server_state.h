@@ -37,6 +37,10 @@ int auk_gate(const auk_serving *s, const auk_http_call *c, const char *path, con
 /* True when the browser's Origin may read answers. */
 bool auk_origin_allowed(const auk_serving *s, const char *origin);
 
+/* ---- rights.c: what is given up once the model is loaded ---- */
+
+AUK_MUST_CHECK int auk_drop_rights(const auk_serving *s, auk_err *err);
+
 /* ---- prepare.c: from ask to job ----------------------------------------------------------- */
 
 /* A job from an ask, which it takes.  extra: more members of the error object, or NULL. */
@@ -49,12 +53,12 @@ AUK_MUST_CHECK int auk_count_tokens(size_t *out, auk_serving *s, const auk_ask *
 /* ---- answer.c: the answer of a job -------------------------------------------------------- */
 
 /* Takes the job: streams it, or waits for its end. */
-void auk_answer_job(auk_serving *s, const auk_http_call *c, auk_answer *a, auk_job *job);
+void auk_response_job(auk_serving *s, const auk_http_call *c, auk_response *a, auk_job *job);
 
 /* ---- describe.c, metrics.c: about the server ---------------------------------------------- */
 
 typedef int auk_page_fn(auk_serving *s, const auk_http_call *c, const json_t *request,
-                        auk_answer *a, auk_err *err);
+                        auk_response *a, auk_err *err);
 
 auk_page_fn auk_page_root, auk_page_version, auk_page_status, auk_page_tags, auk_page_ps,
     auk_page_show, auk_page_models, auk_page_model, auk_page_props, auk_page_slots, auk_page_health,
@@ -64,15 +68,15 @@ auk_page_fn auk_page_root, auk_page_version, auk_page_status, auk_page_tags, auk
     auk_page_control, auk_page_cache, auk_page_recent, auk_page_openapi, auk_page_chat;
 
 bool auk_is_model(auk_serving *s, const char *name);
-void auk_answer_json(auk_answer *a, int status, json_t *v); /* takes the reference */
-void auk_now_text(char out[64]);                            /* RFC 3339, nanoseconds, UTC */
+void auk_response_json(auk_response *a, int status, json_t *v); /* takes the reference */
+void auk_now_text(char out[64]);                                /* RFC 3339, nanoseconds, UTC */
 void auk_time_text(char out[64], int64_t seconds);
 
 /* ---- routes.c ----------------------------------------------------------------------------- */
 
-void auk_serve_handle(void *serving, const auk_http_call *c, auk_answer *a);
+void auk_serve_handle(void *serving, const auk_http_call *c, auk_response *a);
 void auk_serve_refuse(void *serving, auk_str path, int status, const char *text, auk_buf *body);
-void auk_answer_header(auk_answer *a, const char *name, const char *fmt, ...) AUK_PRINTF(3, 4);
+void auk_response_header(auk_response *a, const char *name, const char *fmt, ...) AUK_PRINTF(3, 4);
 int auk_http_status(int code); /* of an auk_code, before the first byte */
 
 /* For the OpenAPI document: method, path, summary of the i-th route; false after the last. */

@@ -54,9 +54,16 @@ teardown() {
     python3 "$BATS_TEST_DIRNAME/edge.py" "$PORT" load 3
     ends
     serve --cache-dir "$BATS_TEST_TMPDIR/cache"
-    python3 "$BATS_TEST_DIRNAME/dialects.py" "$PORT" cache
+    python3 "$BATS_TEST_DIRNAME/dialects.py" "$PORT" cache again
     run curl -s "http://127.0.0.1:$PORT/metrics"
     has "$output" "auklet_cache_disk_loads_total 1"
+    ends
+}
+
+@test "serve: tool_choice, JSON mode and schemas" {
+    serve
+    python3 "$BATS_TEST_DIRNAME/dialects.py" "$PORT" choice
+    python3 "$BATS_TEST_DIRNAME/dialects.py" "$PORT" formats
     ends
 }
 
