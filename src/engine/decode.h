@@ -8,16 +8,9 @@
 #define AUK_ENGINE_DECODE_H
 
 #include "engine/engine.h"
+#include "engine/grammar.h"
 
 typedef struct auk_decode auk_decode;
-
-/* What may be written next; grammar.h makes one. */
-typedef struct auk_constraint {
-    bool (*allows)(void *ctx, int32_t id);
-    void (*mask)(void *ctx, float *logits); /* forbidden ids get -INFINITY */
-    void (*accept)(void *ctx, int32_t id);
-    void *ctx; /* borrowed */
-} auk_constraint;
 
 typedef struct auk_decode_options {
     auk_sample_options sample;

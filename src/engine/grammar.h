@@ -11,7 +11,15 @@
 #ifndef AUK_ENGINE_GRAMMAR_H
 #define AUK_ENGINE_GRAMMAR_H
 
-#include "engine/decode.h"
+#include "text/text.h"
+
+/* What may be written next. */
+typedef struct auk_constraint {
+    bool (*allows)(void *ctx, int32_t id);
+    void (*mask)(void *ctx, float *logits); /* forbidden ids get -INFINITY */
+    void (*accept)(void *ctx, int32_t id);
+    void *ctx; /* borrowed */
+} auk_constraint;
 
 typedef struct auk_grammar auk_grammar;
 

@@ -90,7 +90,7 @@ static int read_keep_alive(auk_ask *ask, const json_t *v, auk_err *err)
 
 static int read_format(auk_ask *ask, const json_t *format, auk_err *err)
 {
-    if (missing(format) || auk_str_is(auk_json_str(format), ""))
+    if (missing(format) || (json_is_string(format) && json_string_length(format) == 0))
         return AUK_OK;
     if (auk_str_is(auk_json_str(format), "json"))
         ask->json_mode = true;

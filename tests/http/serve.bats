@@ -56,7 +56,7 @@ teardown() {
     serve --cache-dir "$BATS_TEST_TMPDIR/cache"
     python3 "$BATS_TEST_DIRNAME/dialects.py" "$PORT" cache again
     run curl -s "http://127.0.0.1:$PORT/metrics"
-    has "$output" "auklet_cache_disk_loads_total 1"
+    has "$output" "auklet_cache_disk_loads_total 2"
     ends
 }
 
