@@ -200,38 +200,3 @@ void auk_kv_layer_draw(auk_kv_layer *kv)
     draw(kv->k, kv->heads * kv->k_head_bytes, kv->item_bytes, 1);
     draw(kv->v, kv->heads * kv->v_head_bytes, kv->item_bytes, 2);
 }
-
-size_t auk_kv_row_bytes(const auk_hparams *hp, auk_precision precision)
-{
-    return 2 * (size_t)hp->n_kv_heads * (size_t)hp->head_dim * item_bytes(precision);
-}
-
-/* Where head h of position p lies in a layer's keys or values. */
-static size_t place(const auk_kv_layer *kv, size_t head_bytes, size_t h, size_t p)
-{
-    return (h * kv->cap + p % kv->cap) * head_bytes;
-}
-
-void auk_kv_layer_read(const auk_kv_layer *kv, const auk_hparams *hp, uint8_t *dst, size_t stride,
-                       size_t from, size_t n)
-{
-    size_t bytes = (size_t)hp->head_dim * kv->item_bytes, heads = (size_t)hp->n_kv_heads;
-
-    for (size_t p = from; p < from + n; p++, dst += stride)
-        for (size_t h = 0; h < heads; h++) {
-            memcpy(dst + h * bytes, kv->k + place(kv, bytes, h, p), bytes);
-            memcpy(dst + (heads + h) * bytes, kv->v + place(kv, bytes, h, p), bytes);
-        }
-}
-
-void auk_kv_layer_write(auk_kv_layer *kv, const auk_hparams *hp, const uint8_t *src, size_t stride,
-                        size_t from, size_t n)
-{
-    size_t bytes = (size_t)hp->head_dim * kv->item_bytes, heads = (size_t)hp->n_kv_heads;
-
-    for (size_t p = from; p < from + n; p++, src += stride)
-        for (size_t h = 0; h < heads; h++) {
-            memcpy(kv->k + place(kv, bytes, h, p), src + h * bytes, bytes);
-            memcpy(kv->v + place(kv, bytes, h, p), src + (heads + h) * bytes, bytes);
-        }
-}

@@ -135,16 +135,6 @@ uint64_t auk_kv_read_bytes(const auk_hparams *hp, int depth, auk_precision preci
 /* Bytes of all layers' caches for ctx positions. */
 uint64_t auk_kv_bytes(const auk_hparams *hp, int ctx, auk_precision precision);
 
-/* Bytes of one layer's key and value at one position. */
-size_t auk_kv_row_bytes(const auk_hparams *hp, auk_precision precision);
-
-/* Copies positions [from, from + n) as plain bytes out of a layer or into it, position p's row at
- * (p - from) * stride.  The layer must hold them (a sliding one: the last cap). */
-void auk_kv_layer_read(const auk_kv_layer *kv, const auk_hparams *hp, uint8_t *dst, size_t stride,
-                       size_t from, size_t n);
-void auk_kv_layer_write(auk_kv_layer *kv, const auk_hparams *hp, const uint8_t *src, size_t stride,
-                        size_t from, size_t n);
-
 /* ---- forward ------------------------------------------------------------------------------ */
 
 /* Asked for values on the way; any may be NULL.  All pointers are valid during the call only. */
