@@ -151,7 +151,7 @@ static int rounds(void)
 {
     const char *wanted = getenv("AUK_ROUNDS");
 
-    return wanted != NULL ? (int)strtol(wanted, NULL, 10) : 40;
+    return wanted != NULL ? (int)strtol(wanted, NULL, 10) : 15;
 }
 
 static void a_cached_beginning_changes_nothing(void **state)
