@@ -12,34 +12,26 @@ when one failed, 77 when none is installed.
 import argparse
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lab import Server, rule, say  # noqa: E402
+
 TASK = "AUK-TASK: correct the greeting in greet.py, then stop."
 FILE = 'def greet(name):  # AUK-FILE-SEEN\n    return "Helo-there, " + name\n'
 OLD, NEW = "Helo-there", "Hello-there"
 
 
-def say(text="", calls=(), thinking="I see."):
-    out = thinking + "<|END_THINKING|>"
-    if calls:
-        return out + "<|START_ACTION|>" + json.dumps([
-            {"tool_call_id": str(i), "tool_name": n, "parameters": a}
-            for i, (n, a) in enumerate(calls)]) + "<|END_ACTION|>"
-    return out + "<|START_TEXT|>" + text + "<|END_TEXT|>"
-
-
 def tool_rules(tool, read, edit, end=None):
     """Read, edit, end: each a (tool, arguments); `tool` shows that it is the agent's own turn."""
-    return [{"when": [NEW], "say": say(calls=[end]) if end else say("AUK-DONE")},
-            {"when": ["AUK-FILE-SEEN", tool], "say": say(calls=[edit])},
-            {"when": ["AUK-TASK", tool], "say": say(calls=[read])},
-            {"say": say("Correct the greeting")}]
+    return [rule(say(calls=[end]) if end else say("AUK-DONE"), NEW),
+            rule(say(calls=[edit]), "AUK-FILE-SEEN", tool),
+            rule(say(calls=[read]), "AUK-TASK", tool),
+            rule(say("Correct the greeting"))]
 
 
 SED = "sed -i s/%s/%s/ greet.py" % (OLD, NEW)
@@ -73,8 +65,8 @@ AGENTS = {
     "pi": (lambda d: tool_rules("oldText", ("read", {"path": "greet.py"}), (
         "edit", {"path": "greet.py", "edits": [{"oldText": OLD, "newText": NEW}]})),
         [], "AUK-DONE"),
-    "aider": (lambda d: [{"when": ["AUK-FILE-SEEN", "SEARCH/REPLACE"], "say": say(BLOCK)},
-                         {"say": say("Correct the greeting")}],
+    "aider": (lambda d: [rule(say(BLOCK), "AUK-FILE-SEEN", "SEARCH/REPLACE"),
+                         rule(say("Correct the greeting"))],
               ["--yes-always", "--no-show-model-warnings", "greet.py"], "Applied edit"),
     "mini": (lambda d: tool_rules("bash", ("bash", {"command": "cat greet.py"}),
                                   ("bash", {"command": SED + "; grep Hello greet.py"}),
@@ -92,55 +84,19 @@ AGENTS = {
                          "new_str": NEW, "security_risk": "LOW"}),
         ("finish", {"message": "AUK-DONE"})),
         ["--headless", "--json"], ""),
-    "llm": (lambda d: [{"when": ["AUK-TASK"], "say": say("AUK-DONE")}], [], "AUK-DONE"),
+    "llm": (lambda d: [rule(say("AUK-DONE"), "AUK-TASK")], [], "AUK-DONE"),
 }
 NO_EDIT = {"llm"}
 
 
-class Server:
-    """rules.py, or our own server with the same rules behind it."""
-
-    def __init__(self, kind, rules, folder, auklet, model):
-        path, self.log = os.path.join(folder, "rules.jsonl"), os.path.join(folder, "log.jsonl")
-        with open(path, "w") as f:
-            f.writelines(json.dumps(r) + "\n" for r in rules)
-        if kind == "control":
-            self.process = subprocess.Popen(
-                [sys.executable, os.path.join(HERE, "rules.py"), "--rules", path, "--log",
-                 self.log], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            self.port = int(self.process.stdout.readline())
-            return
-        self.err = open(os.path.join(folder, "serve.log"), "w+")
-        self.process = subprocess.Popen(
-            [auklet, "serve", model, "--port", "0", "--ctx", "65536"], stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL, stderr=self.err, env=dict(os.environ, AUK_SERVE_SCRIPT=path))
-        for _ in range(300):
-            found = re.search(r"listening on http://[^:]+:(\d+)", open(self.err.name).read())
-            if found or self.process.poll() is not None:
-                break
-            time.sleep(0.1)
-        if not found:
-            raise SystemExit("agents.py: the server did not start:\n" + open(self.err.name).read())
-        self.port = int(found.group(1))
-
-    def first_prompt(self):
-        """Bytes of the largest first request, and its tools."""
-        try:
-            bodies = [json.loads(line).get("body") or {} for line in open(self.log)]
-        except OSError:
-            return 0, []
-        bodies = [b for b in bodies if b.get("tools") or b.get("messages") or b.get("input")]
-        if not bodies:
-            return 0, []
-        first = max(bodies[:3], key=lambda b: len(json.dumps(b)))
-        tools = [t.get("name") or t.get("function", {}).get("name") or t.get("type")
-                 for t in first.get("tools") or []]
-        return len(json.dumps(first)), tools
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.terminate()
-        self.process.wait()
+def first_request(server):
+    """Bytes of the largest of the first requests, and its tools (the control knows)."""
+    bodies = [b for b in server.requests() if b.get("tools") or b.get("messages") or b.get("input")]
+    if not bodies:
+        return 0, []
+    first = max(bodies[:3], key=lambda b: len(json.dumps(b)))
+    return len(json.dumps(first)), [t.get("name") or t.get("function", {}).get("name") or
+                                    t.get("type") for t in first.get("tools") or []]
 
 
 def run_agent(name, args, folder):
@@ -155,7 +111,7 @@ def run_agent(name, args, folder):
     subprocess.run(git + ["commit", "-qm", "start"], check=True)
     with open(os.path.join(home, ".gitconfig"), "w") as f:
         f.write("[user]\n\tname = t\n\temail = t@localhost\n")
-    server = Server(args.server, rules(repo), folder, args.auklet, args.model)
+    server = Server(args.auklet, rules(repo), args.server == "control", folder=folder)
     keep = {k: os.environ[k] for k in ("LANG", "LD_LIBRARY_PATH", "ASAN_OPTIONS") if k in os.environ}
     env = dict(keep, PATH=args.bins + ":/usr/local/bin:/usr/bin:/bin", HOME=home, TERM="dumb",
                XDG_STATE_HOME=os.path.join(home, "state"), no_proxy="127.0.0.1,localhost")
@@ -184,7 +140,7 @@ def run_agent(name, args, folder):
         server.close()
     text = open(said.name).read()
     edited = NEW in open(os.path.join(repo, "greet.py")).read()
-    size, tools = server.first_prompt()
+    size, tools = first_request(server)
     problems = []
     if status != 0:
         problems.append("exit %s" % status)
@@ -206,7 +162,6 @@ def main():
     parser.add_argument("--auklet", required=True)
     parser.add_argument("--bins", required=True)
     parser.add_argument("--server", default="auklet")
-    parser.add_argument("--model", default=os.path.join(HERE, "..", "..", "data", "miniature"))
     parser.add_argument("--timeout", type=float, default=150)
     parser.add_argument("--keep", help="a folder for what was run and said")
     parser.add_argument("agents", nargs="*")

@@ -5,13 +5,11 @@ client tests.  A client that fails here fails by itself, not because of our serv
 
     rules.py --rules FILE --log FILE
 
-Prints its port and lives as long as its standard input is open.  FILE holds a JSON object a line,
-the first that fits is played:
-
-    {"when": ["text", ...], "unless": ["text", ...], "say": "what the model would write"}
-
-"when" and "unless" are looked for in the request's JSON (our server: in the rendered prompt), so
-they must be free of signs that JSON escapes; "say" is the model's raw text with its markers.
+Prints its port and lives as long as its standard input is open.  FILE is what `auklet serve
+--script` reads: a JSON object a line, {"text": what the model writes, with its markers, "match": a
+text or a list of texts that the prompt must hold, "repeat": true}, of which the first that fits is
+played.  Here they are looked for in the request's JSON, so they must be free of signs that JSON
+escapes, and every line may be used again.
 """
 import argparse
 import json
@@ -65,9 +63,9 @@ class Handler(foreign.Handler):
     def pick(self, request):
         text = json.dumps(request, ensure_ascii=False)
         for r in self.rules:
-            if all(w in text for w in r.get("when", [])) and \
-                    not any(w in text for w in r.get("unless", [])):
-                return r["say"]
+            match = r.get("match", [])
+            if all(w in text for w in ([match] if isinstance(match, str) else match)):
+                return r["text"]
         return "<|END_THINKING|><|START_TEXT|>Fine.<|END_TEXT|>"
 
     def answer(self, request, key):
