@@ -19,7 +19,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lab import Server, rule, say  # noqa: E402
+from lab import Server, rule, say, wide_model  # noqa: E402
 
 TASK = "AUK-TASK: correct the greeting in greet.py, then stop."
 FILE = 'def greet(name):  # AUK-FILE-SEEN\n    return "Helo-there, " + name\n'
@@ -111,7 +111,9 @@ def run_agent(name, args, folder):
     subprocess.run(git + ["commit", "-qm", "start"], check=True)
     with open(os.path.join(home, ".gitconfig"), "w") as f:
         f.write("[user]\n\tname = t\n\temail = t@localhost\n")
-    server = Server(args.auklet, rules(repo), args.server == "control", folder=folder)
+    model = None if args.server == "control" else wide_model(folder, 65536)
+    server = Server(args.auklet, rules(repo), args.server == "control", ["--parallel", "2"], folder,
+                    model)
     keep = {k: os.environ[k] for k in ("LANG", "LD_LIBRARY_PATH", "ASAN_OPTIONS") if k in os.environ}
     env = dict(keep, PATH=args.bins + ":/usr/local/bin:/usr/bin:/bin", HOME=home, TERM="dumb",
                XDG_STATE_HOME=os.path.join(home, "state"), no_proxy="127.0.0.1,localhost")

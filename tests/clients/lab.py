@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,10 +29,23 @@ def rule(text, *match):
     return {"text": text, "match": list(match), "repeat": True}
 
 
+def wide_model(folder, window):
+    """The miniature with a larger window: agents' prompts are longer than what it was trained for,
+    which does not matter where a script writes the answers."""
+    model = os.path.join(folder, "north-mini-code")
+    shutil.copytree(os.path.join(ROOT, "data", "miniature"), model)
+    path = os.path.join(model, "config.json")
+    config = json.load(open(path))
+    config["max_position_embeddings"] = window
+    with open(path, "w") as f:
+        json.dump(config, f)
+    return model
+
+
 class Server:
     """`auklet serve` of the miniature, by itself or with a script; rules.py as the control."""
 
-    def __init__(self, auklet, rules=None, control=False, options=(), folder=None):
+    def __init__(self, auklet, rules=None, control=False, options=(), folder=None, model=None):
         self.folder = folder or tempfile.mkdtemp(prefix="auk-clients-")
         self.log = os.path.join(self.folder, "log.jsonl")
         script = os.path.join(self.folder, "script.jsonl")
@@ -44,12 +58,12 @@ class Server:
                  self.log], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             self.port = int(self.process.stdout.readline())
         else:
-            self.port = self.start(auklet, script if rules is not None else None, options)
+            self.port = self.start(auklet, model, script if rules is not None else None, options)
         self.url = "http://127.0.0.1:%d" % self.port
 
-    def start(self, auklet, script, options):
+    def start(self, auklet, model, script, options):
         self.said = os.path.join(self.folder, "serve.log")
-        model = os.environ.get("AUK_CLIENT_MODEL", os.path.join(ROOT, "data", "miniature"))
+        model = model or os.path.join(ROOT, "data", "miniature")
         self.process = subprocess.Popen(
             [auklet, "serve", model, "--port", "0", *(["--script", script] if script else []),
              *options], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=open(self.said, "w"))
