@@ -11,8 +11,8 @@
 /* ---- scripts ---- */
 
 typedef struct answer {
-    auk_ids ids; /* owned */
-    char *match; /* owned; or NULL */
+    auk_ids ids;   /* owned */
+    json_t *match; /* owned: texts that must all be in the prompt; or NULL */
     bool repeat, used;
     int pause_ms;
 } answer;
@@ -34,7 +34,9 @@ static int read_answer(answer *out, const auk_tokenizer *tok, const json_t *line
     out->repeat = json_is_true(json_object_get(line, "repeat"));
     out->pause_ms = (int)json_integer_value(json_object_get(line, "pause_ms"));
     if (json_is_string(match))
-        out->match = auk_strndup(json_string_value(match), json_string_length(match));
+        out->match = json_pack("[O]", match);
+    else if (json_is_array(match))
+        out->match = json_incref((json_t *)match);
     return auk_tokenizer_encode(&out->ids, tok, auk_json_str(text), true, err);
 }
 
@@ -78,7 +80,7 @@ void auk_script_close(auk_script *s)
         return;
     for (size_t i = 0; i < s->n; i++) {
         auk_ids_release(&s->answers[i].ids);
-        free(s->answers[i].match);
+        json_decref(s->answers[i].match);
     }
     free(s->answers);
     free(s);
@@ -93,6 +95,17 @@ int auk_script_pause(auk_script *s)
     return AUK_OK;
 }
 
+static bool holds_all(const auk_buf *text, const json_t *match)
+{
+    const json_t *word;
+    size_t i;
+
+    json_array_foreach(match, i, word) if (json_is_string(word) &&
+                                           strstr(text->p ? text->p : "",
+                                                  json_string_value(word)) == NULL) return false;
+    return true;
+}
+
 int auk_script_pick(const auk_ids **out, auk_script *s, const auk_job *job, auk_err *err)
 {
     auk_buf text = AUK_BUF_INIT(AUK_MAX_TEXT);
@@ -104,8 +117,7 @@ int auk_script_pick(const auk_ids **out, auk_script *s, const auk_job *job, auk_
         rc = auk_tokenizer_decode(&text, tok, job->prompt.p, job->prompt.n, false, err);
     for (size_t i = 0; rc == AUK_OK && i < s->n && found == NULL; i++) {
         answer *a = &s->answers[i];
-        bool fits = a->match == NULL || strstr(text.p ? text.p : "", a->match) != NULL;
-        if (fits && (a->repeat || !a->used))
+        if (holds_all(&text, a->match) && (a->repeat || !a->used))
             found = a;
     }
     auk_buf_release(&text);

@@ -7,8 +7,8 @@
 
 /* ---- scripted answers, for tests of whole agent loops ------------------------------------- */
 
-/* A file of JSON lines {"text": what the model writes, control tokens spelled out; "match": words
- * the prompt must have (optional); "repeat": may be used again; "pause_ms": between tokens}.  A
+/* A file of JSON lines {"text": what the model writes, control tokens spelled out; "match": a
+ * text, or a list of texts that must all be in the prompt (optional); "repeat": may be used again; "pause_ms": between tokens}.  A
  * job gets the first line that fits and was not used.  Everything but the model is the same. */
 typedef struct auk_script auk_script;
 

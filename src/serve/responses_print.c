@@ -226,6 +226,8 @@ static void close_item(auk_printer *p, auk_buf *out)
         return;
     if (p->block == REASONING) {
         put_content_event(p, out, "response.reasoning_text.done", "text", text_value(&p->thinking));
+        put_part_event(p, out, "response.content_part.done",
+                       part("reasoning_text", text_value(&p->thinking)));
     } else if (p->block == MESSAGE) {
         put_content_event(p, out, "response.output_text.done", "text", text_value(&p->text));
         put_part_event(p, out, "response.content_part.done",
@@ -253,8 +255,9 @@ static void open_item(auk_printer *p, auk_buf *out, int block)
     close_item(p, out);
     p->block = block;
     put_item_event(p, out, "response.output_item.added", with_id(p, item_of(p, false)));
-    if (block == MESSAGE)
-        put_part_event(p, out, "response.content_part.added", part("output_text", json_string("")));
+    if (block != CALL)
+        put_part_event(p, out, "response.content_part.added",
+                       part(block == MESSAGE ? "output_text" : "reasoning_text", json_string("")));
 }
 
 static void begin(auk_printer *p, auk_buf *out)
