@@ -204,15 +204,21 @@ static json_t *model_info(auk_serving *s)
         "tokenizer.ggml.tokens", "tokenizer.ggml.merges");
 }
 
+/* Ollama's own program sends an empty "model" beside the "name". */
+static const char *model_name(const json_t *request)
+{
+    const char *name = json_string_value(json_object_get(request, "model"));
+
+    return name != NULL && *name != 0 ? name : json_string_value(json_object_get(request, "name"));
+}
+
 int auk_page_show(auk_serving *s, const auk_http_call *c, const json_t *request, auk_response *a,
                   auk_err *err)
 {
-    const char *name = json_string_value(json_object_get(request, "model"));
+    const char *name = model_name(request);
     const char *agent = auk_call_header(c, "User-Agent");
     char file[400], parameters[120];
 
-    if (name == NULL)
-        name = json_string_value(json_object_get(request, "name"));
     if (name == NULL || *name == 0)
         return auk_fail(err, AUK_EINVAL, "model is required");
     if (!auk_is_model(s, name))
@@ -318,13 +324,6 @@ int auk_page_props(auk_serving *s, const auk_http_call *c, const json_t *request
 }
 
 /* ---- what changes models ---- */
-
-static const char *model_name(const json_t *request)
-{
-    const char *name = json_string_value(json_object_get(request, "model"));
-
-    return name != NULL ? name : json_string_value(json_object_get(request, "name"));
-}
 
 static void status_lines(auk_response *a, const json_t *request, const char *const *lines, size_t n)
 {
