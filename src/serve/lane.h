@@ -8,8 +8,9 @@
 /* ---- scripted answers, for tests of whole agent loops ------------------------------------- */
 
 /* A file of JSON lines {"text": what the model writes, control tokens spelled out; "match": a
- * text, or a list of texts that must all be in the prompt (optional); "repeat": may be used again; "pause_ms": between tokens}.  A
- * job gets the first line that fits and was not used.  Everything but the model is the same. */
+ * text, or a list of texts that must all be in the prompt (optional); "repeat": may be used again;
+ * "pause_ms": between tokens}.  A job gets the first line that fits and was not used.  Everything
+ * but the model is the same. */
 typedef struct auk_script auk_script;
 
 AUK_MUST_CHECK int auk_script_open(auk_script **out, auk_engine *e, const char *path, auk_err *err);
