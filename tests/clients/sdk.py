@@ -35,6 +35,7 @@ OTHER = {"type": "function", "function": {
 SCHEMAS = {t["function"]["name"]: t["function"]["parameters"] for t in (TOOL, OTHER)}
 PROMPTS = ["Switch the light on.", "What time is it?", "Hello!", "Write a loop in C.", "Why?",
            "Light off in the hall", "2 + 2", "Translate: Haus", "Read the clock.", "Say nothing."]
+PLAIN = {"chat_template_kwargs": {"enable_thinking": False}}
 auklet = os.path.abspath(sys.argv[1])
 live = None  # the server whose model answers
 
@@ -173,8 +174,7 @@ def openai_tool_choice():
         def ask(choice):
             r = oai().chat.completions.create(
                 model=MODEL, messages=[{"role": "user", "content": prompt}], tools=[TOOL, OTHER],
-                tool_choice=choice, max_tokens=400, seed=i, parallel_tool_calls=False, extra_body={"chat_template_kwargs": {
-                    "enable_thinking": False}})
+                tool_choice=choice, max_tokens=400, seed=i, parallel_tool_calls=False, extra_body=PLAIN)
             clean(r.choices[0].message.content)
             return r.choices[0]
         r = ask("required")
@@ -215,10 +215,11 @@ def openai_json_schema_and_parse():
         room: str = pydantic.Field(max_length=8)
         on: bool
     r = oai().chat.completions.parse(model=MODEL, messages=[{"role": "user", "content": "The hall light?"}],
-                                     response_format=Light, max_tokens=600)
+                                     response_format=Light, max_tokens=600, seed=3, extra_body=PLAIN)
     assert isinstance(r.choices[0].message.parsed, Light), r
     r = oai().chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "JSON please"}],
-                                      response_format={"type": "json_object"}, max_tokens=1500, temperature=0)
+                                      response_format={"type": "json_object"}, max_tokens=1500, temperature=0,
+                                      extra_body=PLAIN)
     if r.choices[0].finish_reason == "stop":
         json.loads(r.choices[0].message.content)
 
