@@ -20,7 +20,7 @@ typedef struct sizes {
     bool gptq, has_experts;
 } sizes;
 
-/* `room` is where the pointer goes, NULL when only the sum is wanted. */
+/* With counts_only nothing is allocated. */
 typedef struct taker {
     uint64_t bytes;
     bool counts_only;
@@ -98,6 +98,8 @@ static void take_big(taker *t, auk_calib *c, const sizes *s)
 static void take_all(taker *t, auk_calib *c, const sizes *s)
 {
     size_t pairs = s->has_experts ? s->tokens * s->top : 0;
+    auk_calib_worker worker = {0}; /* stand in where nothing is allocated */
+    auk_stored stored = {0};
 
     take(t, &c->h, s->tokens * s->hidden, 2);
     take(t, &c->x, s->tokens * s->hidden, 2);
@@ -116,10 +118,10 @@ static void take_all(taker *t, auk_calib *c, const sizes *s)
     take_big(t, c, s);
     take(t, &c->workers, s->threads, sizeof *c->workers);
     for (size_t i = 0; i < s->threads && t->rc == AUK_OK; i++)
-        take_worker(t, t->counts_only ? NULL : &c->workers[i], s);
+        take_worker(t, t->counts_only ? &worker : &c->workers[i], s);
     take(t, &c->slots, s->slots, sizeof *c->slots);
     for (size_t i = 0; i < s->slots * 3 && s->has_experts && t->rc == AUK_OK; i++)
-        take_stored(t, t->counts_only ? NULL : &c->slots[i / 3][i % 3], s->expert);
+        take_stored(t, t->counts_only ? &stored : &c->slots[i / 3][i % 3], s->expert);
 }
 
 static size_t widest_matrix(const auk_hparams *hp)

@@ -251,8 +251,10 @@ END
     [ ! -e "$D" ] && [ ! -e "$D.partial" ]
     gptq --calib "$T" --dry-run --json
     said=$(jq .bytes <<<"$output")
+    memory=$(jq .memory_bytes <<<"$output") # 300 MB for reading and writing, the rest for calibration
     gptq --calib "$T" --json
-    jq -e ".bytes == $said and .work_bytes > 0" <<<"$output"
+    jq -e ".bytes == $said and .work_bytes > 0 and .work_bytes <= $memory - 300000000
+        and .peak_rss_bytes <= $memory" <<<"$output"
 }
 
 @test "the record holds every matrix, and the report draws layers by experts" {
