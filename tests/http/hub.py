@@ -86,6 +86,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.status = status
         super().send_response(status, message)
 
+    def do_HEAD(self):  # what huggingface_hub asks before it fetches a file
+        self.do_GET()
+
     def do_GET(self):
         self.sent = 0
         began = time.time()
@@ -93,7 +96,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer()
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
-        self.hub.note(where=self.where, method="GET", path=self.path,
+        self.hub.note(where=self.where, method=self.command, path=self.path,
                       range=self.headers.get("Range"), authorization=self.headers.get("Authorization"),
                       status=self.status, sent=self.sent, began=began, ended=time.time())
 
@@ -105,8 +108,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for name, value in headers:
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
-        self.sent += len(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
+            self.sent += len(body)
 
     def answer(self):
         hub, url = self.hub, urllib.parse.urlsplit(self.path)
@@ -202,12 +206,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("ETag", '"%s"' % tag)
         if hub.fault("gzip"):
             self.send_header("Content-Encoding", "gzip")
+        if where != "storage":
+            self.send_header("X-Repo-Commit", COMMIT)
         if hub.fault("no_length"):
             self.send_header("Transfer-Encoding", "chunked")
         else:
             self.send_header("Content-Length", str(len(body) + hub.fault("announce", 0)))
         self.end_headers()
-        self.send_body(body, len(data) >= LARGE)
+        if self.command != "HEAD":
+            self.send_body(body, len(data) >= LARGE)
 
     def send_body(self, body, large):
         hub = self.hub

@@ -146,7 +146,10 @@ P
     python3 -c 'import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.execv(sys.argv[1], sys.argv[1:])' "$AUKLET" pull org/model --endpoint "$HUB" -o "$OUT" -q 3>&- &
-    sleep 1
+    for _ in $(seq 100); do
+        [ -d "$OUT.pull" ] && break
+        sleep 0.1
+    done
     kill -INT $!
     code=0
     wait $! || code=$?
