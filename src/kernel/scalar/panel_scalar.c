@@ -7,32 +7,46 @@
 
 #include <math.h>
 
-/* total after the group that begins at column `at`. */
-static float add_group(float total, const auk_panel_shape *s, const uint8_t *panel, size_t at,
-                       size_t r, const float *x, size_t stride, float sum)
+#define PIECE 64 /* columns whose weights are made once for all x */
+
+/* a[t] after columns [at, at + n) of a group, n even but for the last column of all. */
+static void add_piece(float *a, const auk_panel_shape *s, const uint8_t *lines, size_t at, size_t n,
+                      size_t r, const float *x, size_t n_x)
+{
+    float w[PIECE];
+
+    for (size_t c = 0; c < n; c++)
+        w[c] = auk_panel_weight(s, lines, at + c, r);
+    for (size_t t = 0; t < n_x; t++)
+        for (size_t c = 0; c < n; c += 2) {
+            if (c + 1 < n)
+                a[t] = fmaf(w[c + 1], x[(at + c + 1) * n_x + t], a[t]);
+            a[t] = fmaf(w[c], x[(at + c) * n_x + t], a[t]);
+        }
+}
+
+/* total[t] after the group that begins at column `at`. */
+static void add_group(float *total, const auk_panel_shape *s, const uint8_t *panel, size_t at,
+                      size_t r, const float *x, size_t n_x, const float *sums)
 {
     size_t g = at / s->group, n = auk_panel_group_cols(s, at);
     const uint8_t *lines = panel + s->lines_at + g * s->group_bytes;
-    const uint8_t *scale = lines + s->group_bytes - AUK_LINE + 4 * r;
-    float a = 0;
+    const uint8_t *sb = lines + s->group_bytes - AUK_LINE + 4 * r;
+    float a[AUK_PANEL_MAX_X] = {0}, scale = 1, bias = 0;
 
-    for (size_t c = 0; c < n; c += 2) {
-        if (c + 1 < n)
-            a = fmaf(auk_panel_weight(s, lines, c + 1, r), x[(c + 1) * stride], a);
-        a = fmaf(auk_panel_weight(s, lines, c, r), x[c * stride], a);
+    for (size_t c = 0; c < n; c += PIECE)
+        add_piece(a, s, lines, c, n - c < PIECE ? n - c : PIECE, r, x, n_x);
+    if (s->type == AUK_P_U4 || s->type == AUK_P_U8) {
+        scale = auk_bf16_to_f32((uint16_t)(sb[0] | sb[1] << 8));
+        bias = auk_bf16_to_f32((uint16_t)(sb[2] | sb[3] << 8));
+    } else if (s->type != AUK_P_BF16) {
+        scale = auk_e8m0_to_f32(panel[g * AUK_PANEL_ROWS + r]);
     }
-    switch (s->type) {
-    case AUK_P_BF16:
-        return total + a;
-    case AUK_P_U4:
-    case AUK_P_U8:
-        total = fmaf(auk_bf16_to_f32((uint16_t)(scale[0] | scale[1] << 8)), a, total);
-        return fmaf(auk_bf16_to_f32((uint16_t)(scale[2] | scale[3] << 8)), sum, total);
-    case AUK_P_E2M1:
-    case AUK_P_E4M3:
-        break;
+    for (size_t t = 0; t < n_x; t++) {
+        total[t] = s->type == AUK_P_BF16 ? total[t] + a[t] : fmaf(scale, a[t], total[t]);
+        if (s->type == AUK_P_U4 || s->type == AUK_P_U8)
+            total[t] = fmaf(bias, sums[t], total[t]);
     }
-    return fmaf(auk_e8m0_to_f32(panel[g * AUK_PANEL_ROWS + r]), a, total);
 }
 
 /* Floats, [column][n_x], a last one without a partner beside zeros. */
@@ -58,14 +72,14 @@ void auk_panel_scalar(float *out, size_t out_stride, const uint8_t *w, size_t n_
     const float *sums = auk_panel_sums(x, s->cols, n_x, 2);
 
     for (size_t p = 0; p < n_panels; p++)
-        for (size_t t = 0; t < n_x; t++)
-            for (size_t r = 0; r < AUK_PANEL_ROWS; r++) {
-                float total = 0;
-                for (size_t c = 0; c < s->cols; c += s->group)
-                    total = add_group(total, s, w + p * s->panel_bytes, c, r, v + c * n_x + t, n_x,
-                                      sums[c / s->group * n_x + t]);
-                out[t * out_stride + p * AUK_PANEL_ROWS + r] = total;
-            }
+        for (size_t r = 0; r < AUK_PANEL_ROWS; r++) {
+            float total[AUK_PANEL_MAX_X] = {0};
+            for (size_t c = 0; c < s->cols; c += s->group)
+                add_group(total, s, w + p * s->panel_bytes, c, r, v + c * n_x, n_x,
+                          sums + c / s->group * n_x);
+            for (size_t t = 0; t < n_x; t++)
+                out[t * out_stride + p * AUK_PANEL_ROWS + r] = total[t];
+        }
 }
 
 double auk_peak_scalar(size_t n)
