@@ -1,60 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* run: one prompt, standard input, or a chat. */
 #define _POSIX_C_SOURCE 200809L
-#include "cli/cli.h"
-
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/time.h"
 #include "cli/machine.h"
-#include "engine/engine.h"
+#include "cli/run.h"
+#include "cli/target.h"
 
 #include <histedit.h>
+#include <math.h>
 #include <unistd.h>
 
 #define DEFAULT_CTX 32768
-#define SEED_FROM_CLOCK UINT64_MAX
-
-typedef struct run_args {
-    auk_common common;
-    const char *system_text, *precision;
-    int max_tokens, top_k, ctx;
-    double temperature, top_p;
-    uint64_t seed;
-    bool no_think, greedy, no_loop_guard, show_thinking;
-} run_args;
 
 static const auk_opt options[] = {
-    {"system", AUK_OPT_STR, offsetof(run_args, system_text), "TEXT",
+    {"system", AUK_OPT_STR, offsetof(auk_run_args, system_text), "TEXT",
      "a system message before the chat"},
-    {"max-tokens", AUK_OPT_INT, offsetof(run_args, max_tokens), "N",
+    {"max-tokens", AUK_OPT_INT, offsetof(auk_run_args, max_tokens), "N",
      "longest answer, thinking included (default: what the context holds)"},
-    {"temperature", AUK_OPT_REAL, offsetof(run_args, temperature), "T",
-     "default 1, the vendor's; 0 is greedy"},
-    {"top-p", AUK_OPT_REAL, offsetof(run_args, top_p), "P", "default 0.95, the vendor's"},
-    {"top-k", AUK_OPT_INT, offsetof(run_args, top_k), "K", "default 0: no limit"},
-    {"seed", AUK_OPT_U64, offsetof(run_args, seed), "N",
+    {"temperature", AUK_OPT_REAL, offsetof(auk_run_args, temperature), "T",
+     "default 1, the vendor's (a server: its own); 0 is greedy"},
+    {"top-p", AUK_OPT_REAL, offsetof(auk_run_args, top_p), "P",
+     "default 0.95, the vendor's (a server: its own)"},
+    {"top-k", AUK_OPT_INT, offsetof(auk_run_args, top_k), "K", "default 0: no limit"},
+    {"seed", AUK_OPT_U64, offsetof(auk_run_args, seed), "N",
      "of the random numbers (default: from the clock, and said with --verbose)"},
-    {"greedy", AUK_OPT_FLAG, offsetof(run_args, greedy), NULL, "always the most probable token"},
-    {"no-think", AUK_OPT_FLAG, offsetof(run_args, no_think), NULL,
+    {"greedy", AUK_OPT_FLAG, offsetof(auk_run_args, greedy), NULL,
+     "always the most probable token"},
+    {"no-think", AUK_OPT_FLAG, offsetof(auk_run_args, no_think), NULL,
      "answer without thinking (North does this badly without --system)"},
-    {"ctx", AUK_OPT_INT, offsetof(run_args, ctx), "N",
+    {"ctx", AUK_OPT_INT, offsetof(auk_run_args, ctx), "N",
      "positions to reserve memory for (default 32768, at most the model's)"},
-    {"precision", AUK_OPT_STR, offsetof(run_args, precision), "P",
+    {"precision", AUK_OPT_STR, offsetof(auk_run_args, precision), "P",
      "bf16 (default): as the published model; f32: nothing rounded"},
-    {"no-loop-guard", AUK_OPT_FLAG, offsetof(run_args, no_loop_guard), NULL,
+    {"no-loop-guard", AUK_OPT_FLAG, offsetof(auk_run_args, no_loop_guard), NULL,
      "do not stop an answer that repeats itself"},
-    {"show-thinking", AUK_OPT_FLAG, offsetof(run_args, show_thinking), NULL,
+    {"show-thinking", AUK_OPT_FLAG, offsetof(auk_run_args, show_thinking), NULL,
      "print thinking on stderr also when it is not a terminal"},
     {0},
 };
 
-/* What the callbacks need while an answer streams. */
-typedef struct printer {
-    const run_args *a;
-    bool stream, dim, thinking_shown, in_thinking, ends_in_newline, any;
-} printer;
+/* ---- the screen --------------------------------------------------------------------------- */
 
 static void write_text(int fd, auk_str s)
 {
@@ -62,47 +50,79 @@ static void write_text(int fd, auk_str s)
     fflush(fd == 1 ? stdout : stderr);
 }
 
-static void leave_thinking(printer *p)
+void auk_run_leave_thinking(auk_run_printer *p)
 {
     if (p->in_thinking)
         fprintf(stderr, p->dim ? "\033[0m\n" : "\n");
     p->in_thinking = false;
 }
 
-static void on_event(void *ctx, const auk_parser_event *event)
+void auk_run_thinking(auk_run_printer *p, auk_str text)
 {
-    printer *p = ctx;
+    if (!p->stream || !p->thinking_shown)
+        return;
+    if (!p->in_thinking && p->dim)
+        fprintf(stderr, "\033[2m");
+    p->in_thinking = true;
+    write_text(2, text);
+}
 
+void auk_run_text(auk_run_printer *p, auk_str text)
+{
+    if (!p->stream || text.n == 0)
+        return;
+    auk_run_leave_thinking(p);
+    write_text(1, text);
+    p->any = true;
+    p->ends_in_newline = text.p[text.n - 1] == '\n';
+}
+
+void auk_run_call(auk_run_printer *p, auk_str name, auk_str arguments)
+{
     if (!p->stream)
         return;
+    auk_run_leave_thinking(p);
+    printf("[tool call] %.*s %.*s\n", AUK_ARG(name), AUK_ARG(arguments));
+    p->any = p->ends_in_newline = true;
+}
+
+void auk_run_end(auk_run_printer *p)
+{
+    if (p->any && !p->ends_in_newline)
+        printf("\n");
+    p->ends_in_newline = true;
+    fflush(stdout);
+}
+
+auk_run_printer auk_run_printer_of(const auk_run_args *a)
+{
+    return (auk_run_printer){.a = a,
+                             .stream = !a->common.json,
+                             .dim = auk_cli_color(&a->common, 2),
+                             .thinking_shown = (isatty(2) || a->show_thinking) && !a->common.quiet};
+}
+
+static void on_event(void *ctx, const auk_parser_event *event)
+{
+    auk_run_printer *p = ctx;
+
     if (event->kind == AUK_EVENT_THINKING) {
-        if (!p->thinking_shown)
-            return;
-        if (!p->in_thinking && p->dim)
-            fprintf(stderr, "\033[2m");
-        p->in_thinking = true;
-        write_text(2, event->text);
-        return;
-    }
-    leave_thinking(p);
-    if (event->kind == AUK_EVENT_TEXT) {
-        write_text(1, event->text);
-        p->any = true;
-        p->ends_in_newline = event->text.n > 0 && event->text.p[event->text.n - 1] == '\n';
+        auk_run_thinking(p, event->text);
+    } else if (event->kind == AUK_EVENT_TEXT) {
+        auk_run_text(p, event->text);
     } else if (event->kind == AUK_EVENT_CALL) {
         auk_buf line = AUK_BUF_INIT(AUK_MAX_CALL);
         auk_json_print(&line, event->call->arguments, (auk_json_style){0});
-        printf("[tool call] %.*s %s\n", AUK_ARG(event->call->name), auk_buf_str(&line).p);
+        auk_run_call(p, event->call->name, auk_buf_str(&line));
         auk_buf_release(&line);
-        p->any = p->ends_in_newline = true;
     }
 }
 
 static void on_forced(void *ctx, int period)
 {
-    printer *p = ctx;
+    auk_run_printer *p = ctx;
 
-    leave_thinking(p);
+    auk_run_leave_thinking(p);
     if (!p->a->common.quiet)
         fprintf(stderr,
                 "auklet: thinking repeated a block of %d tokens; closed it to get an answer\n",
@@ -115,7 +135,7 @@ static bool on_cancelled(void *ctx)
     return auk_cli_interrupted();
 }
 
-static void say_finish(const run_args *a, const auk_generate_result *r)
+static void say_finish(const auk_run_args *a, const auk_generate_result *r)
 {
     double prefill = (double)r->prefill_ns / 1e9, decode = (double)r->decode_ns / 1e9;
     size_t read = r->prompt_tokens - r->cached_tokens;
@@ -173,7 +193,8 @@ static int print_result(const auk_generate_result *r)
 
 /* One conversation: the request that grows and the session that remembers. */
 typedef struct chat {
-    const run_args *a;
+    const auk_run_args *a;
+    auk_client *client;   /* borrowed; NULL: a folder */
     auk_engine *engine;   /* owned */
     auk_session *session; /* owned */
     json_t *request;      /* owned */
@@ -248,9 +269,9 @@ static int keep_history(chat *c, const auk_ids *prompt, const auk_generate_resul
     return rc;
 }
 
-static int answer(chat *c, printer *p, auk_generate_result *r, auk_err *err)
+static int answer(chat *c, auk_run_printer *p, auk_generate_result *r, auk_err *err)
 {
-    const run_args *a = c->a;
+    const auk_run_args *a = c->a;
     const auk_tokenizer *tok;
     auk_ids ids = {0};
     auk_generate_options opts = {.max_tokens = a->max_tokens,
@@ -261,10 +282,13 @@ static int answer(chat *c, printer *p, auk_generate_result *r, auk_err *err)
                                  .forced = on_forced,
                                  .ctx = p};
 
-    opts.sample = (auk_sample_options){.temperature = a->greedy ? 0 : (float)a->temperature,
-                                       .top_p = (float)a->top_p,
-                                       .top_k = a->top_k,
-                                       .seed = c->seed};
+    opts.sample = auk_sample_defaults();
+    if (a->greedy || !isnan(a->temperature))
+        opts.sample.temperature = a->greedy ? 0 : (float)a->temperature;
+    if (!isnan(a->top_p))
+        opts.sample.top_p = (float)a->top_p;
+    opts.sample.top_k = a->top_k;
+    opts.sample.seed = c->seed;
     int rc = auk_engine_tokenizer(&tok, c->engine, err);
     if (rc == AUK_OK)
         rc = make_prompt(&ids, c, tok, err);
@@ -272,32 +296,41 @@ static int answer(chat *c, printer *p, auk_generate_result *r, auk_err *err)
         rc = auk_generate(r, c->engine, c->session, ids.p, ids.n, &opts, err);
     if (rc == AUK_OK)
         rc = keep_history(c, &ids, r, err);
-    leave_thinking(p);
+    auk_run_leave_thinking(p);
     auk_ids_release(&ids);
     return rc;
 }
 
-static printer make_printer(const run_args *a)
+/* The last message to the server; its answer becomes part of the conversation. */
+static int ask_server(chat *c, auk_err *err)
 {
-    return (printer){.a = a,
-                     .stream = !a->common.json,
-                     .dim = auk_cli_color(&a->common, 2),
-                     .thinking_shown = (isatty(2) || a->show_thinking) && !a->common.quiet};
+    json_t *messages = json_object_get(c->request, "messages");
+    auk_reply r;
+    bool cancelled;
+
+    int rc = auk_run_server_ask(&r, &cancelled, c->client, c->a, messages, err);
+    if (rc == AUK_OK) {
+        json_array_append_new(messages, auk_reply_message(&r));
+        rc = c->a->common.json ? auk_run_server_print(&r, cancelled) : 0;
+        rc = cancelled ? 130 : rc;
+    }
+    auk_reply_release(&r);
+    return rc;
 }
 
 static int one_prompt(chat *c, auk_str text, auk_err *err)
 {
-    printer p = make_printer(c->a);
+    auk_run_printer p = auk_run_printer_of(c->a);
     auk_generate_result r;
 
     int rc = add_message(c, "user", text, err);
+    if (rc == AUK_OK && c->client != NULL)
+        return ask_server(c, err);
     if (rc == AUK_OK)
         rc = answer(c, &p, &r, err);
     if (rc < 0)
         return rc;
-    if (p.any && !p.ends_in_newline)
-        printf("\n");
-    fflush(stdout);
+    auk_run_end(&p);
     say_finish(c->a, &r);
     int status = c->a->common.json ? print_result(&r) : 0;
     bool cancelled = r.finish == AUK_FINISH_CANCEL;
@@ -322,7 +355,8 @@ static bool chat_command(chat *c, auk_str line, bool *end)
         json_t *messages = json_object_get(c->request, "messages");
         json_array_clear(messages);
         auk_ids_clear(&c->history);
-        auk_session_clear(c->session);
+        if (c->session != NULL)
+            auk_session_clear(c->session);
         if (c->a->system_text != NULL && /* the setting stays, the talk goes */
             add_message(c, "system", auk_str_of(c->a->system_text), &err) < 0)
             fprintf(stderr, "auklet: %s\n", err.msg);
@@ -338,7 +372,7 @@ static bool chat_command(chat *c, auk_str line, bool *end)
 
 static void chat_turn(chat *c, auk_str line)
 {
-    printer p = make_printer(c->a);
+    auk_run_printer p = auk_run_printer_of(c->a);
     auk_generate_result r;
     auk_err err;
 
@@ -346,7 +380,7 @@ static void chat_turn(chat *c, auk_str line)
     size_t before = json_array_size(json_object_get(c->request, "messages"));
     int rc = add_message(c, "user", line, &err);
     if (rc == AUK_OK)
-        rc = answer(c, &p, &r, &err);
+        rc = c->client != NULL ? ask_server(c, &err) : answer(c, &p, &r, &err);
     if (rc < 0) { /* the turn is taken back, the chat goes on */
         json_t *messages = json_object_get(c->request, "messages");
         while (json_array_size(messages) > before)
@@ -354,9 +388,9 @@ static void chat_turn(chat *c, auk_str line)
         fprintf(stderr, "auklet: %s\n", err.msg);
         return;
     }
-    if (p.any && !p.ends_in_newline)
-        printf("\n");
-    fflush(stdout);
+    if (c->client != NULL)
+        return;
+    auk_run_end(&p);
     say_finish(c->a, &r);
     remember(c, &r.parsed);
     auk_generate_release(&r);
@@ -416,13 +450,13 @@ static int check_memory(const auk_engine *e, int ctx, auk_err *err)
                     ctx, need_text, have_text);
 }
 
-static int open_chat(chat *c, const run_args *a, auk_err *err)
+static int open_chat(chat *c, const auk_run_args *a, auk_err *err)
 {
     auk_engine_options opts = {.threads = a->common.threads};
     bool known = false;
 
     c->a = a;
-    c->seed = a->seed != SEED_FROM_CLOCK ? a->seed : auk_now_ns();
+    c->seed = a->seed != AUK_RUN_NO_SEED ? a->seed : auk_now_ns();
     if (a->common.verbose && !a->greedy)
         fprintf(stderr, "auklet: seed %llu\n", (unsigned long long)c->seed);
     c->request = json_pack("{s:[], s:b}", "messages", "reasoning", !a->no_think);
@@ -443,6 +477,18 @@ static int open_chat(chat *c, const run_args *a, auk_err *err)
     rc = check_memory(c->engine, ctx, err);
     if (rc == AUK_OK)
         rc = auk_session_new(&c->session, c->engine, ctx, err);
+    if (rc == AUK_OK && a->system_text != NULL)
+        rc = add_message(c, "system", auk_str_of(a->system_text), err);
+    return rc;
+}
+
+static int open_server(chat *c, auk_cli_target *t, const auk_run_args *a, auk_err *err)
+{
+    c->a = a;
+    c->request = json_pack("{s:[]}", "messages");
+    int rc = auk_cli_target_open(t, a->common.arg[0], a->ctx, &a->common, err);
+    if (rc == AUK_OK)
+        c->client = t->client;
     if (rc == AUK_OK && a->system_text != NULL)
         rc = add_message(c, "system", auk_str_of(a->system_text), err);
     return rc;
@@ -485,8 +531,10 @@ static int run_chat(chat *c, auk_err *err)
 
 static int run(const auk_cmd *self, int argc, char **argv)
 {
-    run_args a = {.temperature = 1, .top_p = 0.95, .precision = "bf16", .seed = SEED_FROM_CLOCK};
+    auk_run_args a = {
+        .temperature = NAN, .top_p = NAN, .precision = "bf16", .seed = AUK_RUN_NO_SEED};
     chat c = {0};
+    auk_cli_target server = {0};
     auk_err err;
 
     int status = auk_opt_parse(self, &a, argc, argv);
@@ -497,19 +545,24 @@ static int run(const auk_cmd *self, int argc, char **argv)
                              a.precision);
     if (a.max_tokens < 0 || a.ctx < 0)
         return auk_cli_usage(self, "--max-tokens and --ctx are not negative");
-    if (!(a.temperature >= 0 && a.temperature <= 100))
+    if (a.temperature < 0 || a.temperature > 100)
         return auk_cli_usage(self, "option '--temperature': %g is not within 0 to 100",
                              a.temperature);
-    if (!(a.top_p > 0 && a.top_p <= 1))
+    if (a.top_p <= 0 || a.top_p > 1)
         return auk_cli_usage(self, "option '--top-p': %g is not above 0 and at most 1", a.top_p);
     if (a.top_k < 0)
         return auk_cli_usage(self, "option '--top-k': %d is negative", a.top_k);
+    bool is_server = auk_run_is_server(a.common.arg[0]);
+    status = is_server ? auk_run_server_usage(self, &a) : 0;
+    if (status != 0)
+        return status;
     auk_cli_catch_interrupt();
-    int rc = open_chat(&c, &a, &err);
+    int rc = is_server ? open_server(&c, &server, &a, &err) : open_chat(&c, &a, &err);
     if (rc == AUK_OK)
         rc = run_chat(&c, &err);
     auk_session_free(c.session);
     auk_engine_close(c.engine);
+    auk_cli_target_close(&server);
     auk_ids_release(&c.history);
     json_decref(c.request);
     return rc < 0 ? auk_cli_fail(&err) : rc;
@@ -520,9 +573,11 @@ const auk_cmd auk_cmd_run = {
     .run = run,
     .usage = "run MODEL [PROMPT] [options]",
     .summary = "answer a prompt, standard input, or chat; the answer streams to stdout",
-    .examples = "  auklet run data/miniature \"Write a function that adds two numbers.\"\n"
-                "  auklet run MODEL < question.txt > answer.txt\n"
-                "  auklet run MODEL                      # a chat; Ctrl-C stops an answer\n",
+    .examples =
+        "  auklet run data/miniature \"Write a function that adds two numbers.\"\n"
+        "  auklet run MODEL < question.txt > answer.txt\n"
+        "  auklet run ollama:http://127.0.0.1:11434/name \"Hello\"   # or openai:, anthropic:\n"
+        "  auklet run MODEL                      # a chat; Ctrl-C stops an answer\n",
     .options = options,
     .min_args = 1,
     .max_args = 2,
