@@ -145,8 +145,10 @@ static int make_row(row *out, size_t i, const auk_hparams *hp, const plan_args *
         (size_t)(hp->hidden > hp->n_heads * hp->head_dim ? hp->hidden : hp->n_heads * hp->head_dim);
     uint64_t work = auk_forward_bytes(hp, widest, m->threads, 256, a->ctx) +
                     (256 * (uint64_t)hp->hidden + 32 * (uint64_t)hp->vocab) * sizeof(float);
-    out->kv_bytes = sessions * auk_kv_bytes(hp, a->ctx, AUK_PRECISION_BF16);
-    out->peak_bytes = out->weights_bytes + out->kv_bytes + sessions * work;
+    /* what is kept, and with the room its layout takes besides */
+    out->kv_bytes = sessions * auk_kv_read_bytes(hp, a->ctx, AUK_PRECISION_BF16);
+    out->peak_bytes = out->weights_bytes +
+                      sessions * (auk_kv_bytes(hp, a->ctx, AUK_PRECISION_BF16) + work);
     uint64_t memory = a->memory > 0 ? a->memory : m->available_bytes;
     out->fits = out->peak_bytes <= memory;
     return bytes_per_token(&out->bytes_per_token, hp, &opts, err);
