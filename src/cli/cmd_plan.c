@@ -147,8 +147,8 @@ static int make_row(row *out, size_t i, const auk_hparams *hp, const plan_args *
                     (256 * (uint64_t)hp->hidden + 32 * (uint64_t)hp->vocab) * sizeof(float);
     /* what is kept, and with the room its layout takes besides */
     out->kv_bytes = sessions * auk_kv_read_bytes(hp, a->ctx, AUK_PRECISION_BF16);
-    out->peak_bytes = out->weights_bytes +
-                      sessions * (auk_kv_bytes(hp, a->ctx, AUK_PRECISION_BF16) + work);
+    out->peak_bytes =
+        out->weights_bytes + sessions * (auk_kv_bytes(hp, a->ctx, AUK_PRECISION_BF16) + work);
     uint64_t memory = a->memory > 0 ? a->memory : m->available_bytes;
     out->fits = out->peak_bytes <= memory;
     return bytes_per_token(&out->bytes_per_token, hp, &opts, err);
