@@ -55,6 +55,12 @@ static void keys_and_values_by_kind_of_layer(void **state)
     equal(auk_kv_bytes(&north, 262144, AUK_PRECISION_BF16), 7281311744 + ring);
     equal(auk_kv_bytes(&all_full, 8192, AUK_PRECISION_BF16), 1073741824);
     equal(auk_kv_bytes(&all_full, 16384, AUK_PRECISION_BF16), 2147483648);
+    /* what is kept, without the ring's room */
+    equal(auk_kv_read_bytes(&north, 8192, AUK_PRECISION_BF16), 520093696);
+    equal(auk_kv_read_bytes(&north, 65536, AUK_PRECISION_BF16), 2046820352);
+    equal(auk_kv_read_bytes(&north, 262144, AUK_PRECISION_BF16), 7281311744);
+    auk_hparams_release(&north);
+    auk_hparams_release(&all_full);
 }
 
 static int64_t at(const json_t *v, const char *key)
