@@ -31,7 +31,7 @@ static bool too_deep(auk_str text)
     return false;
 }
 
-int auk_json_parse(json_t **out, auk_str text, const char *name, auk_err *err)
+static int parse(json_t **out, auk_str text, size_t flags, const char *name, auk_err *err)
 {
     json_error_t why;
 
@@ -40,11 +40,21 @@ int auk_json_parse(json_t **out, auk_str text, const char *name, auk_err *err)
         return auk_fail(err, AUK_EFORMAT, "'%s' nests deeper than %d levels", name,
                         AUK_MAX_JSON_DEPTH);
     *out = json_loadb(text.n ? text.p : "", text.n,
-                      JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
+                      JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL | flags, &why);
     if (*out == NULL)
         return auk_fail(err, AUK_EFORMAT, "'%s' is not valid JSON: line %d: %s", name, why.line,
                         why.text);
     return AUK_OK;
+}
+
+int auk_json_parse(json_t **out, auk_str text, const char *name, auk_err *err)
+{
+    return parse(out, text, 0, name, err);
+}
+
+int auk_json_parse_wide(json_t **out, auk_str text, const char *name, auk_err *err)
+{
+    return parse(out, text, JSON_DECODE_INT_AS_REAL, name, err);
 }
 
 int auk_json_read(json_t **out, const char *path, auk_err *err)

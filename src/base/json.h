@@ -14,6 +14,9 @@
 
 /* `name` is said in messages: a path, or what the text is. */
 AUK_MUST_CHECK int auk_json_parse(json_t **out, auk_str text, const char *name, auk_err *err);
+
+/* All numbers become reals, so that integers of any size are read. */
+AUK_MUST_CHECK int auk_json_parse_wide(json_t **out, auk_str text, const char *name, auk_err *err);
 AUK_MUST_CHECK int auk_json_read(json_t **out, const char *path, auk_err *err);
 
 /* Appends what Python's json.dumps prints: floats as repr, ", " and ": " (or newlines with

@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/sha256.h"
+#include "eval/evalplus.h"
 
 #include <zlib.h>
 
@@ -27,6 +28,10 @@ static const struct {
      "HumanEvalPlus-OriginFmt-v0.1.10.jsonl.gz", "HumanEval/32"},
     {"humaneval+", "04228b8a570ff7c346c740b91f0c6a0b323f86a26e903db8477c6f2d10f38819",
      "HumanEvalPlus-OriginFmt-v0.1.10.jsonl", "HumanEval/32"},
+    {"humaneval+", "272720b90ac375502c8ed23cd791c2a93dfb22a911641a494da74a426c09f101",
+     "HumanEvalPlus-v0.1.10.jsonl.gz", NULL},
+    {"humaneval+", "42526ec0e7d5f3ee0b06d6ced98f8c8bae3d76519151bfb3d36f79010645bd7f",
+     "HumanEvalPlus-v0.1.10.jsonl", NULL},
     {"mbpp", "ca95deaa9a01ef0a6f439f88bcf0dd3db3563d22f22aad6cae04ebb9a8d8c8e9",
      "sanitized-mbpp.json", NULL},
     {"mbpp+", "7a5aec547b134fa297ee6c45f829298aa3f58de02547b8d8a5c3d85d9cb10efc",
@@ -106,6 +111,34 @@ static int read_bytes(auk_buf *out, char sha256[65], const char *path, auk_err *
 
 /* ---- records ------------------------------------------------------------------------------ */
 
+static bool has_word(auk_str text, const char *word)
+{
+    size_t n = strlen(word);
+
+    for (size_t i = 0; i + n <= text.n; i++)
+        if (memcmp(text.p + i, word, n) == 0)
+            return true;
+    return false;
+}
+
+static int read_line(json_t **out, auk_str line, const char *name, auk_err *err)
+{
+    if (!has_word(line, "\"plus_input\""))
+        return auk_json_parse(out, line, name, err);
+    int rc = auk_json_parse_wide(out, line, name, err);
+    if (rc == AUK_OK && json_object_get(*out, "plus_input") != NULL &&
+        !auk_evalplus_has_inputs(*out)) {
+        json_decref(*out);
+        rc = auk_fail(err, AUK_ENOTSUP,
+                      "'%s': this is MBPP+ with inputs, whose tuples and sets became lists; give "
+                      "its OriginFmt file",
+                      name);
+    }
+    if (rc == AUK_OK)
+        json_object_set_new(*out, AUK_EVALPLUS_LINE, json_stringn(line.p, line.n));
+    return rc;
+}
+
 static int read_lines(json_t *list, auk_str text, const char *path, auk_err *err)
 {
     size_t number = 0;
@@ -123,7 +156,7 @@ static int read_lines(json_t *list, auk_str text, const char *path, auk_err *err
         if (line.n == 0)
             continue;
         snprintf(name, sizeof name, "%.200s, line %zu", path, number);
-        int rc = auk_json_parse(&v, line, name, err);
+        int rc = read_line(&v, line, name, err);
         if (rc < 0)
             return rc;
         json_array_append_new(list, v);
@@ -179,16 +212,6 @@ static bool add_lines(auk_buf *out, const json_t *v)
     return true;
 }
 
-static bool has_word(auk_str text, const char *word)
-{
-    size_t n = strlen(word);
-
-    for (size_t i = 0; i + n <= text.n; i++)
-        if (memcmp(text.p + i, word, n) == 0)
-            return true;
-    return false;
-}
-
 static bool is_name(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -223,9 +246,11 @@ static int read_humaneval(auk_task *t, auk_dataset_store *store, const json_t *v
     static const char *const keys[] = {"task_id", "prompt", "entry_point", "canonical_solution",
                                        "test"};
     auk_buf text = AUK_BUF_INIT(AUK_MAX_TEXT);
+    bool inputs = auk_evalplus_has_inputs(v);
     auk_str field[5];
+    auk_err why;
 
-    for (size_t k = 0; k < 5; k++) {
+    for (size_t k = 0; k < (inputs ? 4 : 5); k++) {
         field[k] = auk_json_str(json_object_get(v, keys[k]));
         if (field[k].p == NULL)
             return wrong(keys[k], "a string", i, path, err);
@@ -237,8 +262,13 @@ static int read_humaneval(auk_task *t, auk_dataset_store *store, const json_t *v
     t->prompt = field[1];
     t->entry_point = field[2];
     t->reference = field[3];
-    auk_buf_add(&text, field[4].p, field[4].n);
-    auk_buf_printf(&text, "\ncheck(%.*s)", AUK_ARG(field[2]));
+    if (!inputs) {
+        auk_buf_add(&text, field[4].p, field[4].n);
+        auk_buf_printf(&text, "\ncheck(%.*s)", AUK_ARG(field[2]));
+    } else if (auk_evalplus_tests(&text, v, &why) < 0) {
+        auk_buf_release(&text);
+        return auk_fail(err, AUK_EFORMAT, "'%s', record %zu: %s", path, i + 1, why.msg);
+    }
     t->tests = keep(store, &text);
     auk_buf_release(&text);
     return AUK_OK;
@@ -299,9 +329,6 @@ static int read_tasks(auk_dataset *d, const char *path, auk_err *err)
     const json_t *first = json_array_get(records, 0);
     d->form =
         json_object_get(first, "canonical_solution") != NULL ? AUK_FORM_HUMANEVAL : AUK_FORM_MBPP;
-    if (json_object_get(first, "plus_input") != NULL)
-        return auk_fail(err, AUK_ENOTSUP,
-                        "'%s' is EvalPlus' form with inputs; give its OriginFmt file", path);
     json_array_foreach(records, i, v)
     {
         auk_task *t = &d->tasks[d->n];

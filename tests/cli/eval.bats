@@ -341,3 +341,66 @@ P
     has "$output" '"references": {"passed": 164, "n": 164, "seconds": '
     [ "$(get passed)" = 0 ]
 }
+
+# one record of EvalPlus' form with inputs: NAME CODE INPUTS(JSON) ATOL
+inputs_task() {
+    python3 - "$@" <<'P'
+import sys, json
+name, code, inputs, atol = sys.argv[1:5]
+print('{"task_id": "HumanEval/0", "prompt": "def %s(x):\\n", "entry_point": "%s", '
+      '"canonical_solution": %s, "base_input": %s, "plus_input": [], "atol": %s, "contract": ""}'
+      % (name, name, json.dumps(code), inputs, atol))
+P
+}
+
+@test "tasks with inputs: what the reference returns is what the answer must return" {
+    inputs_task twice '    return x * 2' '[[123456789012345678901234567890], ["é😀\n"], [[1, [2]]]]' 0 >t.jsonl
+    check() { # STATUS CODE
+        completion 0 "$2" >c.jsonl
+        run --separate-stderr "$AUKLET" eval t.jsonl --completions c.jsonl -o r.jsonl --force
+        [ "$status" -eq 0 ] || { echo "$stderr" && return 1; }
+        [ "$(column r.jsonl status)" = "$1" ] || { cat r.jsonl && return 1; }
+    }
+    check passed '    return x + x'
+    check failed '    return x * 2 if x != "é😀\n" else x'
+    check failed '    return float(x * 2) if isinstance(x, int) else x * 2' # a rounded integer
+    check passed $'    return x + x\nlen = zip = json = None'
+    check passed $'    y = x * 2\n    if isinstance(x, list):\n        x.append(1)\n    return y'
+    # floats: 1e-6 where the record says 0, and the type and the length must be the same
+    inputs_task half '    return x / 2' '[[1.0], [3.0]]' 0 >t.jsonl
+    check passed '    return x / 2 + 9e-7'
+    check failed '    return x / 2 + 2e-6'
+    check failed '    return str(x / 2)'
+    check failed '    return float("nan")'
+    inputs_task pair '    return [x, 2]' '[[1.0]]' 0.01 >t.jsonl
+    check passed '    return [x + 0.005, 2]'
+    check failed '    return (x + 0.005, 2)'
+    check passed '    return [x, 2.0]'
+    check failed '    return [x + 0.005, 2, 2]'
+    inputs_task pair '    return [x, 2]' '[[1.0]]' 0 >t.jsonl
+    check failed '    return [x + 1e-9, 2]' # not all are floats
+    # any zero of the polynomial will do
+    inputs_task find_zero '    return 1.0' '[[[-1, 0, 1]]]' 1e-4 >t.jsonl
+    check passed '    return -1.00001'
+    check failed '    return -1.1'
+}
+
+@test "tasks with inputs that are none are refused in one line" {
+    bad() { # WORD
+        run --separate-stderr "$AUKLET" eval t.jsonl --completions c.jsonl
+        [ "$status" -eq 1 ]
+        [ "${#stderr_lines[@]}" -eq 1 ]
+        [[ $stderr == *"$1"* ]]
+    }
+    completion 0 '    return x' >c.jsonl
+    inputs_task f '    return x' '[1]' 0 >t.jsonl
+    bad "lists of arguments"
+    inputs_task f '    return x' '[[1]]' '"a"' >t.jsonl
+    bad "'atol' is not a number"
+    inputs_task f '    raise ValueError' '[[1]]' 0 >t.jsonl
+    bad "reference solution"
+    inputs_task f '    return x' '[[1]]' 0 | sed 's/"contract"/"assertion"/' >t.jsonl
+    bad OriginFmt
+    (printf '[' && inputs_task f '    return x' '[[1]]' 0 && printf ']') >t.jsonl
+    bad "a line each"
+}
