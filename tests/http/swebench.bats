@@ -195,6 +195,28 @@ P
     [ "$(json '(v["resolved"], v["has_patch"], v["patch_applied"], v["truncated"], v["looped"])')" = "(3, 4, 4, 1, 1)" ]
 }
 
+# agent_ends OPTION...: how the runs of all instances ended, in $ends.
+agent_ends() {
+    run --separate-stderr "$AUKLET" swebench agent --data "$DATA" --repos repos --model "$MODEL" -o ends.jsonl --force "$@"
+    case $stderr in *"needs level A"* | *"no sandbox works"*) skip "no workshop here: $stderr" ;; esac
+    ends=$(field ends.trace.jsonl '\(.exit)' | tr '\n' ' ')
+    echo "$* $stderr: $ends"
+    [ "$(wc -l <ends.jsonl)" -eq 5 ]
+}
+
+@test "the agent: out of tokens, of time, of context" {
+    repos
+    answers agent
+    start_model answers
+    agent_ends --tokens 1
+    [ "$ends" = "tokens tokens tokens submitted tokens " ] # one is done in its first turn
+    agent_ends --tokenizer "$ROOT/data/miniature" --ctx 60 --max-tokens 8
+    [ "$ends" = "context context context context context " ]
+    # one of the answers is a command that does not end
+    agent_ends --seconds 1 --command-seconds 2 --steps 7
+    has "$ends" "time "
+}
+
 @test "repositories that cannot be read: a line each, the others go on" {
     repos
     git clone -q --depth 1 "file://$PWD/repos/auklet-demo__cart" shallow
@@ -326,6 +348,7 @@ P
 @test "wrong usage" {
     for line in "nothing" "generate" "generate --data d --repos r" "analyze" "subset" \
         "subset --data d --n 0" "generate --data d --repos r --model m -o p --max-tokens 0"; do
+        limit=${limit/MINIATURE/$ROOT/data/miniature}
         # shellcheck disable=SC2086
         run --separate-stderr "$AUKLET" swebench $line
         [ "$status" -eq 2 ] && [ "${#stderr_lines[@]}" -eq 2 ]
