@@ -54,6 +54,12 @@ void auk_world_close(auk_world *w);
 bool auk_world_call(auk_buf *out, auk_world *w, const char *tool, const json_t *args);
 bool auk_world_v2_call(auk_buf *out, auk_world *w, const char *tool, const json_t *args);
 
+/* Files of a world, {path: text}: "./a//b/" is "a/b"; the keys in order (free() the list, not the
+ * texts); "path:line: text" of every line with `what` in it, case folded. */
+void auk_path_clean(char *out, size_t n, const char *path);
+const char **auk_sorted_keys(const json_t *o, size_t *n);
+void auk_files_search(auk_buf *out, const json_t *files, const char *what);
+
 /* The goal (agent_goal.c).  `text` is the last answer, {NULL, 0} while there is none.  *why says
  * what is missing first. */
 bool auk_world_done(const auk_world *w, auk_str text, char *why, size_t n);

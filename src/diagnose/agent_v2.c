@@ -58,20 +58,13 @@ static bool mocked(auk_buf *out, const auk_world *w, const char *tool, const jso
 
 /* ---- entities ------------------------------------------------------------------------------ */
 
-static int by_key(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static bool entity_get(auk_buf *out, const auk_world *w, const json_t *args)
 {
-    size_t n = 0, count = json_object_size(args);
-    const char **keys = auk_alloc((count + 1) * sizeof *keys), *key;
-    const json_t *calc = json_object_get(w->state, "calc"), *v, *hit = NULL;
+    size_t n, count = json_object_size(args);
+    const char **keys = auk_sorted_keys(args, &n);
+    const json_t *calc = json_object_get(w->state, "calc"), *hit = NULL;
     bool any_text = false;
 
-    json_object_foreach((json_t *)args, key, v) keys[n++] = key;
-    qsort(keys, n, sizeof *keys, by_key);
     for (size_t i = 0; i < n && hit == NULL; i++) {
         const char *s = json_string_value(json_object_get(args, keys[i]));
         if (s == NULL)
@@ -95,35 +88,15 @@ static bool entity_get(auk_buf *out, const auk_world *w, const json_t *args)
 
 /* ---- files --------------------------------------------------------------------------------- */
 
-static void clean(char *out, size_t n, const char *path)
-{
-    while (path[0] == '/' || (path[0] == '.' && (path[1] == '/' || path[1] == 0)))
-        path++;
-    snprintf(out, n, "%s", path);
-    for (size_t k = strlen(out); k > 0 && out[k - 1] == '/'; k--)
-        out[k - 1] = 0;
-}
-
-static const char **sorted(const json_t *o, size_t *n)
-{
-    const char **list = auk_alloc((json_object_size(o) + 1) * sizeof *list), *key;
-    const json_t *v;
-
-    *n = 0;
-    json_object_foreach((json_t *)o, key, v) list[(*n)++] = key;
-    qsort(list, *n, sizeof *list, by_key);
-    return list;
-}
-
 static void children(auk_buf *out, const json_t *files, const char *dir)
 {
     size_t n, length = strlen(dir);
-    const char **paths = sorted(files, &n);
+    const char **paths = auk_sorted_keys(files, &n);
     json_t *list = json_array();
     char last[512] = "", entry[512], path[512];
 
     for (size_t i = 0; i < n; i++) {
-        clean(path, sizeof path, paths[i]);
+        auk_path_clean(path, sizeof path, paths[i]);
         if (length > 0 && (strncmp(path, dir, length) != 0 || path[length] != '/'))
             continue;
         const char *rest = path + (length > 0 ? length + 1 : 0);
@@ -138,40 +111,16 @@ static void children(auk_buf *out, const json_t *files, const char *dir)
     say(out, list);
 }
 
-static void lines_with(auk_buf *out, const json_t *files, const char *what)
-{
-    size_t n;
-    const char **paths = sorted(files, &n);
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < n; i++) {
-        const char *line = json_string_value(json_object_get(files, paths[i]));
-        for (int number = 1; line != NULL && *line != 0; number++) {
-            size_t length = strcspn(line, "\n");
-            if (what[0] != 0 && auk_glob(auk_str_of(what), (auk_str){line, length})) {
-                auk_buf b = AUK_BUF_INIT(AUK_MAX_TEXT);
-                auk_buf_printf(&b, "%s:%d: ", paths[i], number);
-                auk_buf_add(&b, line, length);
-                json_array_append_new(list, json_stringn(auk_buf_str(&b).p, b.n));
-                auk_buf_release(&b);
-            }
-            line += length + (line[length] == '\n');
-        }
-    }
-    free(paths);
-    say(out, list);
-}
-
 static const char *file_key(const json_t *files, const char *path)
 {
     char a[512], b[512];
     const char *key;
     const json_t *v;
 
-    clean(a, sizeof a, path);
+    auk_path_clean(a, sizeof a, path);
     json_object_foreach((json_t *)files, key, v)
     {
-        clean(b, sizeof b, key);
+        auk_path_clean(b, sizeof b, key);
         if (strcmp(a, b) == 0)
             return key;
     }
@@ -193,12 +142,13 @@ static bool file_call(auk_buf *out, auk_world *w, const char *tool, const json_t
     }
     if (strcmp(tool, "list_dir") == 0) {
         char dir[512];
-        clean(dir, sizeof dir, path);
+        auk_path_clean(dir, sizeof dir, path);
         children(out, w->state, dir);
         return false;
     }
     if (one_of(tool, "|search_files|search_symbol|grep|")) {
-        lines_with(out, w->state, first_text(args, "|query|pattern|symbol|text|term|search|name|"));
+        auk_files_search(out, w->state,
+                         first_text(args, "|query|pattern|symbol|text|term|search|name|"));
         return false;
     }
     const json_t *text = json_object_get(args, "content");

@@ -41,8 +41,7 @@ void auk_world_close(auk_world *w)
 
 /* ---- small things -------------------------------------------------------------------------- */
 
-/* "./a//b/" is "a/b". */
-static void path_clean(char *out, size_t n, const char *path)
+void auk_path_clean(char *out, size_t n, const char *path)
 {
     size_t used = 0;
 
@@ -162,7 +161,7 @@ static const json_t *unmet(const auk_world *w, const json_t *conditions, const j
             json_decref(id);
         } else {
             char path[512];
-            path_clean(path, sizeof path, json_string_value(json_object_get(c, "file")));
+            auk_path_clean(path, sizeof path, json_string_value(json_object_get(c, "file")));
             auk_str text = auk_json_str(json_object_get(json_object_get(w->state, "files"), path));
             const json_t *has = json_object_get(c, "has"), *lacks = json_object_get(c, "lacks");
             holds = text.p != NULL;
@@ -291,14 +290,13 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The paths in order; free() the list, not the texts. */
-static const char **sorted_paths(const json_t *files, size_t *n)
+const char **auk_sorted_keys(const json_t *o, size_t *n)
 {
-    const char **list = auk_alloc((json_object_size(files) + 1) * sizeof *list), *key;
+    const char **list = auk_alloc((json_object_size(o) + 1) * sizeof *list), *key;
     const json_t *v;
 
     *n = 0;
-    json_object_foreach((json_t *)files, key, v) list[(*n)++] = key;
+    json_object_foreach((json_t *)o, key, v) list[(*n)++] = key;
     qsort(list, *n, sizeof *list, by_text);
     return list;
 }
@@ -306,7 +304,7 @@ static const char **sorted_paths(const json_t *files, size_t *n)
 static void list_files(auk_buf *out, const json_t *files, const char *dir)
 {
     size_t n, length = strlen(dir);
-    const char **paths = sorted_paths(files, &n);
+    const char **paths = auk_sorted_keys(files, &n);
     json_t *list = json_array();
     char entry[512], last[512] = "";
 
@@ -326,20 +324,18 @@ static void list_files(auk_buf *out, const json_t *files, const char *dir)
     say(out, list);
 }
 
-static void search_files(auk_buf *out, const json_t *files, const char *what)
+void auk_files_search(auk_buf *out, const json_t *files, const char *what)
 {
     size_t n;
-    const char **paths = sorted_paths(files, &n);
+    const char **paths = auk_sorted_keys(files, &n);
     json_t *list = json_array();
-    char pattern[600];
 
-    snprintf(pattern, sizeof pattern, "%s", what);
     for (size_t i = 0; i < n; i++) {
         const char *line = json_string_value(json_object_get(files, paths[i]));
         for (int number = 1; line != NULL && *line != 0; number++) {
             size_t length = strcspn(line, "\n");
             if (what[0] != 0 && strchr(what, '*') == NULL &&
-                auk_glob(auk_str_of(pattern), (auk_str){line, length})) {
+                auk_glob(auk_str_of(what), (auk_str){line, length})) {
                 auk_buf b = AUK_BUF_INIT(AUK_MAX_TEXT);
                 auk_buf_printf(&b, "%s:%d: ", paths[i], number);
                 auk_buf_add(&b, line, length);
@@ -370,14 +366,14 @@ static bool do_file(auk_buf *out, auk_world *w, const json_t *does, const json_t
     const char *verb = json_string_value(json_object_get(does, "file")), *why;
     char path[512];
 
-    path_clean(path, sizeof path, text_arg(args, json_object_get(does, "path")));
+    auk_path_clean(path, sizeof path, text_arg(args, json_object_get(does, "path")));
     const char *text = json_string_value(json_object_get(files, path));
     if (strcmp(verb, "list") == 0) {
         list_files(out, files, path);
         return false;
     }
     if (strcmp(verb, "search") == 0) {
-        search_files(out, files, text_arg(args, json_object_get(does, "text")));
+        auk_files_search(out, files, text_arg(args, json_object_get(does, "text")));
         return false;
     }
     if (strcmp(verb, "write") == 0) {
